@@ -1,0 +1,20 @@
+// Runs the built tests: all of them, or those whose path contains one of the words given.
+import { spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+const words = process.argv.slice(2);
+const files = readdirSync('dist-test', { recursive: true })
+  .filter((file) => file.endsWith('.test.js'))
+  .map((file) => join('dist-test', file))
+  .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
+  .sort();
+if (files.length === 0) {
+  process.stderr.write(`No built test has ${words.join(' or ')} in its path\n`);
+  process.exit(1);
+}
+// A test that hangs is a failure with a name, not a run that never ends.
+const runner = spawn(process.execPath, ['--test', '--test-timeout=120000', '--test-concurrency=2', ...files], {
+  stdio: 'inherit',
+});
+runner.on('exit', (code) => process.exit(code ?? 1));
