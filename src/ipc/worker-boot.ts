@@ -1,0 +1,48 @@
+import type { SecureVersion } from 'node:tls';
+import type { ServerConfig } from '../config/settings.js';
+import type { Manifest } from './manifest.js';
+import type { EntryPoint } from './messages.js';
+
+/** Names of processes: `http` and `grpc` serve clients, `runner` serves models, `describer` answers once and ends. */
+export type WorkerRole = 'http' | 'grpc' | 'runner' | 'describer';
+
+/** In the environment at fork, as JSON under `JUBAKO_WORKER`: who the process is. Everything else comes with `boot`. */
+export interface WorkerIdentity {
+  readonly role: WorkerRole;
+  /** For logs and metrics: `http-0`, `runner-digits-1`. */
+  readonly name: string;
+}
+
+/** First message to a worker that serves. Secrets travel here, never in the environment or on the command line. */
+export interface WorkerBoot {
+  readonly config: ServerConfig;
+  readonly entry: EntryPoint;
+  readonly manifest: Manifest;
+  readonly workingDir: string;
+  readonly runtimeDir: string;
+  readonly tls: TlsMaterial | null;
+  /** For a runner worker: which runner, and where it listens; null: connections are handed in by the primary. */
+  readonly runner: { readonly name: string; readonly socketPath: string | null } | null;
+}
+
+/** First message to the describer. */
+export interface DescriberBoot {
+  readonly target: string;
+  /** The key `service` of the target folder's jubako.yaml. */
+  readonly serviceFile: string | null;
+  readonly workingDir: string;
+  readonly runtimeDir: string;
+}
+
+/** The seven ssl settings, read: strings only, so that it crosses IPC. */
+export interface TlsMaterial {
+  readonly cert: string;
+  readonly key: string;
+  readonly passphrase: string | null;
+  readonly ca: string | null;
+  readonly clientCertificate: 'none' | 'optional' | 'required';
+  readonly minVersion: SecureVersion | null;
+  readonly ciphers: string | null;
+  /** Base64 of 48 bytes: the same in all workers, so that a session resumes on any of them. */
+  readonly ticketKeys: string;
+}

@@ -1,0 +1,56 @@
+// Every metric of Jubako, one row each. Labels are bounded: route templates, runner names, codes of the catalogue.
+
+export interface MetricRow {
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly help: string;
+  readonly labels: readonly string[];
+  /** Upper bounds of a histogram. */
+  readonly buckets?: readonly number[];
+}
+
+// The reference's duration buckets, with finer ones below: a request through a runner takes well under 5 ms.
+const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+export const METRICS = {
+  jubako_requests_total: {
+    type: 'counter',
+    help: 'Requests by how they ended.',
+    labels: ['protocol', 'route', 'outcome'],
+  },
+  jubako_request_duration_seconds: {
+    type: 'histogram',
+    help: 'Time from the head of a request to the end of its answer.',
+    labels: ['protocol', 'route'],
+    buckets: SECONDS,
+  },
+  jubako_requests_in_progress: { type: 'gauge', help: 'Requests being worked on.', labels: ['protocol'] },
+  jubako_connections: { type: 'gauge', help: 'Open client connections.', labels: ['protocol'] },
+  jubako_runner_calls_total: {
+    type: 'counter',
+    help: 'Calls that a runner worker received, by how they ended.',
+    labels: ['runner', 'method', 'outcome'],
+  },
+  jubako_runner_queue_rows: { type: 'gauge', help: 'Rows waiting for a batch.', labels: ['runner', 'method'] },
+  jubako_runner_batch_rows: {
+    type: 'histogram',
+    help: 'Rows in each batch.',
+    labels: ['runner', 'method'],
+    buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024],
+  },
+  jubako_runner_queue_seconds: {
+    type: 'histogram',
+    help: 'Time that a call waited for its batch.',
+    labels: ['runner', 'method'],
+    buckets: SECONDS,
+  },
+  jubako_runner_compute_seconds: {
+    type: 'histogram',
+    help: 'Time that the model took for a batch.',
+    labels: ['runner', 'method'],
+    buckets: SECONDS,
+  },
+  jubako_workers: { type: 'gauge', help: 'Workers by state.', labels: ['role', 'state'] },
+  jubako_worker_exits_total: { type: 'counter', help: 'Ends of workers by cause.', labels: ['role', 'cause'] },
+} as const satisfies Record<string, MetricRow>;
+
+export type MetricName = keyof typeof METRICS;
