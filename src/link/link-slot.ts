@@ -1,0 +1,146 @@
+import type { SecureContextOptions } from 'node:tls';
+import { parseRunnerAddress, type RunnerAddress } from '../config/addresses.js';
+import type { JubakoError } from '../errors.js';
+import type { Logger } from '../telemetry/logger.js';
+import type { ServerHello } from './hello.js';
+import { LinkConnection, type LinkConnectionOwner } from './link-connection.js';
+import type { OutgoingCall } from './outgoing-call.js';
+import { reconnectDelayMs } from './reconnect-delay.js';
+
+// L1 While it is not retired, a slot has a connection, or a timer that makes one.
+// L2 A connection that is leaving does not hold the slot: the next worker at this address may be there already.
+
+export interface LinkSlotOptions {
+  readonly runner: string;
+  readonly peer: string;
+  readonly token: string | null;
+  readonly tls: SecureContextOptions | undefined;
+  readonly logger: Logger;
+}
+
+export interface LinkSlotOwner {
+  onOpen(connection: LinkConnection): void;
+  /** Give it no more calls; `onClosed` may still follow. */
+  onLeaving(connection: LinkConnection): void;
+  onRefused(call: OutgoingCall): void;
+  onClosed(connection: LinkConnection, error: JubakoError | undefined, calls: readonly OutgoingCall[]): void;
+  /** A retired slot has closed its last connection. */
+  onEmpty(slot: LinkSlot): void;
+}
+
+/** Keeps one address of a runner connected. */
+export class LinkSlot implements LinkConnectionOwner {
+  /** Why it is not connected, for people; empty while it is. */
+  problem = 'connecting';
+  readonly #address: RunnerAddress;
+  readonly #addressText: string;
+  readonly #options: LinkSlotOptions;
+  readonly #owner: LinkSlotOwner;
+  readonly #leaving = new Set<LinkConnection>();
+  #connection: LinkConnection | undefined;
+  #failures = 0;
+  #retryTimer: NodeJS.Timeout | undefined;
+  #isRetired = false;
+
+  /** @throws {JubakoError} CONFIG_INVALID - the address cannot be read. */
+  constructor(address: string, options: LinkSlotOptions, owner: LinkSlotOwner) {
+    this.#address = parseRunnerAddress(address, `runner "${options.runner}"`);
+    this.#addressText = address;
+    this.#options = options;
+    this.#owner = owner;
+  }
+
+  get isEmpty(): boolean {
+    return this.#connection === undefined && this.#leaving.size === 0;
+  }
+
+  /** Connects at once where it waits to connect again. */
+  connect(): void {
+    if (this.#isRetired || this.#connection !== undefined) return;
+    clearTimeout(this.#retryTimer);
+    const { runner, peer, token, tls } = this.#options;
+    this.#connection = new LinkConnection({ runner, address: this.#address, peer, token, tls }, this);
+  }
+
+  /** Connects no more; its connections finish their calls. `onEmpty` follows, or comes now. */
+  retire(): void {
+    if (this.#isRetired) return;
+    this.#isRetired = true;
+    clearTimeout(this.#retryTimer);
+    if (this.isEmpty) this.#owner.onEmpty(this);
+    else this.#connection?.retire();
+  }
+
+  /** Cuts what is left after `retire`. */
+  destroy(error: JubakoError): void {
+    for (const connection of this.#all()) connection.destroy(error);
+  }
+
+  tick(): void {
+    for (const connection of this.#all()) connection.tick();
+  }
+
+  sweep(nowMs: number): number {
+    let earliestAtMs = Infinity;
+    for (const connection of this.#all()) earliestAtMs = Math.min(earliestAtMs, connection.sweep(nowMs));
+    return earliestAtMs;
+  }
+
+  onOpen(connection: LinkConnection, hello: ServerHello): void {
+    this.#failures = 0;
+    this.problem = '';
+    this.#options.logger.info(
+      { event: 'link.opened', runner: hello.runner, address: this.#addressText, runnerWorker: hello.worker },
+      `connected to runner "${hello.runner}"`,
+    );
+    this.#owner.onOpen(connection);
+  }
+
+  onLeaving(connection: LinkConnection): void {
+    this.#leaving.add(connection);
+    this.#owner.onLeaving(connection);
+    if (this.#connection !== connection) return;
+    this.#connection = undefined;
+    this.problem = 'its worker is draining';
+    this.#retryLater();
+  }
+
+  onRefused(call: OutgoingCall): void {
+    this.#owner.onRefused(call);
+  }
+
+  onClosed(connection: LinkConnection, error: JubakoError | undefined, calls: readonly OutgoingCall[]): void {
+    this.#leaving.delete(connection);
+    if (this.#connection === connection) {
+      this.#connection = undefined;
+      this.#retryLater();
+    }
+    if (error !== undefined && !this.#isRetired) this.#report(error);
+    this.#owner.onClosed(connection, error, calls);
+    if (this.#isRetired && this.isEmpty) this.#owner.onEmpty(this);
+  }
+
+  #retryLater(): void {
+    if (this.#isRetired) return;
+    this.#retryTimer = setTimeout(
+      () => {
+        this.connect();
+      },
+      reconnectDelayMs(this.#failures, Math.random()),
+    );
+    this.#failures += 1;
+  }
+
+  /** Once for each new problem: a runner that is away for an hour is one line, not 3600. */
+  #report(error: JubakoError): void {
+    if (error.message === this.problem) return;
+    this.problem = error.message;
+    const { logger, runner } = this.#options;
+    const facts = { event: 'link.lost', runner, address: this.#addressText, code: error.code };
+    logger.warn(facts, `no connection to runner "${runner}": ${error.message}`);
+  }
+
+  #all(): LinkConnection[] {
+    return this.#connection === undefined ? [...this.#leaving] : [this.#connection, ...this.#leaving];
+  }
+}

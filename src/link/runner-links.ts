@@ -1,0 +1,168 @@
+import { validateHeaderValue } from 'node:http';
+import type { SecureContextOptions } from 'node:tls';
+import type { RunnerMap } from '../config/addresses.js';
+import { JubakoError } from '../errors.js';
+import type { Logger } from '../telemetry/logger.js';
+import { encodeValue } from '../tensor/index.js';
+import { abortError, deadlineError, OutgoingCall, type LinkRequest } from './outgoing-call.js';
+import { RunnerPool } from './runner-pool.js';
+
+export type { LinkRequest } from './outgoing-call.js';
+
+/** `reason` names what is missing, for people: `runner "digits" is not connected (unix:///…: connect ENOENT …)`. */
+export type LinkReadiness = { readonly ready: true } | { readonly ready: false; readonly reason: string };
+
+export interface RunnerLinksOptions {
+  readonly map: RunnerMap;
+  /** Name of this worker, for the logs of the runners. */
+  readonly peer: string;
+  readonly token: string | null;
+  readonly logger: Logger;
+  /** For `tls://` addresses; default: what Node trusts, and no certificate of our own. */
+  readonly tls?: SecureContextOptions;
+}
+
+interface ReadyWaiter {
+  readonly resolve: () => void;
+  readonly reject: (error: JubakoError) => void;
+}
+
+/** The caller's end of the link: every connection of one API worker to every worker of every runner. */
+export class RunnerLinks {
+  readonly #options: RunnerLinksOptions;
+  readonly #pools = new Map<string, RunnerPool>();
+  readonly #retired = new Set<RunnerPool>();
+  #readyWaiters: ReadyWaiter[] = [];
+  #emptyWaiters: (() => void)[] = [];
+  #isClosed = false;
+
+  /**
+   * Connects at once, and again whenever a connection is lost.
+   * @throws {JubakoError} CONFIG_INVALID - an address of the map, or a token that no HTTP header can carry.
+   */
+  constructor(options: RunnerLinksOptions) {
+    this.#options = options;
+    checkToken(options.token);
+    this.setMap(options.map);
+  }
+
+  /** Resolves when every runner of the map has a worker that is ready; rejects only when `close` comes first. */
+  async whenReady(): Promise<void> {
+    if (this.#isClosed) throw closed();
+    if (this.readiness().ready) return;
+    await new Promise<void>((resolve, reject) => this.#readyWaiters.push({ resolve, reject }));
+  }
+
+  readiness(): LinkReadiness {
+    for (const pool of this.#pools.values()) if (!pool.isReady) return { ready: false, reason: pool.problem };
+    return { ready: true };
+  }
+
+  /**
+   * Replaces the map: connects to what is new and to what was away, at once; what is gone finishes its calls first.
+   * @throws {JubakoError} CONFIG_INVALID - an address cannot be read; the addresses before it are in use.
+   */
+  setMap(map: RunnerMap): void {
+    if (this.#isClosed) return;
+    for (const [runner, addresses] of Object.entries(map)) {
+      let pool = this.#pools.get(runner);
+      if (pool === undefined) {
+        pool = this.#createPool(runner);
+        this.#pools.set(runner, pool);
+      }
+      pool.setAddresses(addresses);
+    }
+    for (const [runner, pool] of this.#pools) if (!Object.hasOwn(map, runner)) this.#retirePool(runner, pool);
+    this.#tellReady();
+  }
+
+  /**
+   * Calls a method on the least loaded worker of a runner. Always settles.
+   *
+   * @throws {JubakoError} what the runner answered, or
+   * NOT_FOUND - no such runner or method; INVALID_INPUT, TOO_LARGE - the input cannot be sent;
+   * NOT_READY - no worker within a second; QUEUE_FULL - all workers have as many calls as they take;
+   * DEADLINE_EXCEEDED, CLIENT_GONE - at the deadline, at the abort (then the signal's reason, if that is a JubakoError);
+   * RUNNER_LOST - the worker was lost, and the call could not be repeated; DRAINING - `close` was called.
+   */
+  call(request: LinkRequest): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const pool = this.#pools.get(request.runner);
+      if (pool === undefined) throw this.#unknownRunner(request);
+      if (request.signal.aborted) throw abortError(request);
+      if (request.deadlineAtMs !== undefined && request.deadlineAtMs <= performance.now()) throw deadlineError(request);
+      pool.begin(new OutgoingCall(request, encodeValue(request.input), resolve, reject));
+    });
+  }
+
+  /** Takes no more calls, lets open ones finish for up to `graceMs`, then cuts them. Never rejects. */
+  async close(graceMs: number): Promise<void> {
+    this.#isClosed = true;
+    for (const waiter of this.#readyWaiters.splice(0)) waiter.reject(closed());
+    for (const [runner, pool] of this.#pools) this.#retirePool(runner, pool);
+    if (this.#retired.size === 0) return;
+    const cut = setTimeout(() => {
+      for (const pool of [...this.#retired]) pool.destroy(closed());
+    }, graceMs);
+    await new Promise<void>((resolve) => this.#emptyWaiters.push(resolve));
+    clearTimeout(cut);
+  }
+
+  #createPool(runner: string): RunnerPool {
+    const { peer, token, tls, logger } = this.#options;
+    return new RunnerPool({
+      runner,
+      peer,
+      token,
+      tls,
+      logger,
+      onChange: () => {
+        this.#tellReady();
+      },
+      onEmpty: (pool) => {
+        this.#onEmpty(pool);
+      },
+    });
+  }
+
+  #retirePool(runner: string, pool: RunnerPool): void {
+    this.#pools.delete(runner);
+    this.#retired.add(pool);
+    pool.retire();
+  }
+
+  #onEmpty(pool: RunnerPool): void {
+    this.#retired.delete(pool);
+    if (!this.#isClosed || this.#retired.size > 0) return;
+    for (const resolve of this.#emptyWaiters.splice(0)) resolve();
+  }
+
+  #tellReady(): void {
+    if (this.#readyWaiters.length === 0 || !this.readiness().ready) return;
+    for (const waiter of this.#readyWaiters.splice(0)) waiter.resolve();
+  }
+
+  #unknownRunner(request: LinkRequest): JubakoError {
+    if (this.#isClosed) return closed();
+    const known = [...this.#pools.keys()];
+    const available = known.length === 0 ? 'there are no runners' : `the runners are ${known.join(', ')}`;
+    return new JubakoError('NOT_FOUND', `Cannot call ${request.runner}.${request.method}: ${available}`);
+  }
+}
+
+function checkToken(token: string | null): void {
+  if (token === null) return;
+  try {
+    validateHeaderValue('Authorization', `Bearer ${token}`);
+  } catch (cause) {
+    throw new JubakoError(
+      'CONFIG_INVALID',
+      'Cannot use the link token: it has characters that an HTTP header cannot carry',
+      { cause },
+    );
+  }
+}
+
+function closed(): JubakoError {
+  return new JubakoError('DRAINING', 'Cannot call runners any more: this worker is stopping');
+}

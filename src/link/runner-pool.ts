@@ -1,0 +1,237 @@
+import { JubakoError } from '../errors.js';
+import { chooseWorker } from './choose-worker.js';
+import { DeadlineTimer } from './deadline-timer.js';
+import type { LinkConnection } from './link-connection.js';
+import { LinkSlot, type LinkSlotOptions, type LinkSlotOwner } from './link-slot.js';
+import type { CallHolder, OutgoingCall } from './outgoing-call.js';
+import { RetryBudget } from './retry-budget.js';
+
+// P1 A call that comes in is settled, on a connection, or in `#waiting` with a time at which it expires. Nothing hangs.
+// P2 A call is executed at most once, except one to an idempotent method whose worker was lost: at most twice.
+
+/** A runner worker that died is back well within this; who has no worker after it hears NOT_READY. */
+const WAIT_MS = 1000;
+/** For a call that had a worker already and lost it, where no deadline says how long it may take. */
+const MOVE_WAIT_MS = 30_000;
+/** Calls that may wait for a worker; more would only be late together. */
+const MAX_WAITING = 1024;
+const TICK_MS = 1000;
+
+export interface RunnerPoolOptions extends LinkSlotOptions {
+  /** The pool got a connection that takes calls, or lost one. */
+  readonly onChange: () => void;
+  /** A retired pool has closed its last connection. */
+  readonly onEmpty: (pool: RunnerPool) => void;
+}
+
+/** All connections to the workers of one runner, and the calls on their way to them. */
+export class RunnerPool implements LinkSlotOwner, CallHolder {
+  readonly #options: RunnerPoolOptions;
+  readonly #slots = new Map<string, LinkSlot>();
+  readonly #retired = new Set<LinkSlot>();
+  readonly #waiting = new Set<OutgoingCall>();
+  readonly #budget = new RetryBudget();
+  readonly #timer = new DeadlineTimer((nowMs) => this.#sweep(nowMs));
+  readonly #ticker: NodeJS.Timeout;
+  /** Those that take calls. */
+  #open: LinkConnection[] = [];
+  #turn = 0;
+  #isRetired = false;
+  #isEnded = false;
+
+  constructor(options: RunnerPoolOptions) {
+    this.#options = options;
+    this.#ticker = setInterval(() => {
+      this.#tick();
+    }, TICK_MS);
+    this.#ticker.unref();
+  }
+
+  get isReady(): boolean {
+    return this.#open.length > 0;
+  }
+
+  /** Where its workers are and what is wrong there, for people. */
+  get problem(): string {
+    const problems = [...this.#slots].map(([address, slot]) => `${address}: ${slot.problem}`);
+    return `runner "${this.#options.runner}" is not connected (${problems.length === 0 ? 'it has no address' : problems.join('; ')})`;
+  }
+
+  /** Connects to new addresses, at once also to known ones that are away; retires the others. @throws {JubakoError} CONFIG_INVALID */
+  setAddresses(addresses: readonly string[]): void {
+    for (const address of addresses) {
+      if (!this.#slots.has(address)) this.#slots.set(address, new LinkSlot(address, this.#options, this));
+    }
+    for (const [address, slot] of this.#slots) {
+      if (addresses.includes(address)) slot.connect();
+      else this.#retireSlot(address, slot);
+    }
+  }
+
+  begin(call: OutgoingCall): void {
+    this.#budget.earn();
+    const { deadlineAtMs } = call.request;
+    if (deadlineAtMs !== undefined) this.#timer.watch(deadlineAtMs);
+    this.#dispatch(call);
+  }
+
+  /** Finishes what it has begun; `onEmpty` follows, or comes now. */
+  retire(): void {
+    this.#isRetired = true;
+    for (const call of [...this.#waiting]) {
+      this.#waiting.delete(call);
+      call.fail(
+        call.lost ?? new JubakoError('NOT_READY', `Cannot call runner "${this.#options.runner}": it was removed`),
+      );
+    }
+    for (const [address, slot] of this.#slots) this.#retireSlot(address, slot);
+    this.#endIfEmpty();
+  }
+
+  /** Cuts what is left after `retire`. */
+  destroy(error: JubakoError): void {
+    for (const slot of [...this.#retired]) slot.destroy(error);
+  }
+
+  drop(call: OutgoingCall): void {
+    this.#waiting.delete(call);
+  }
+
+  onOpen(connection: LinkConnection): void {
+    this.#open = [...this.#open, connection];
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const call of waiting) this.#dispatch(call);
+    this.#options.onChange();
+  }
+
+  onLeaving(connection: LinkConnection): void {
+    this.#open = this.#open.filter((other) => other !== connection);
+    this.#options.onChange();
+  }
+
+  onRefused(call: OutgoingCall): void {
+    call.lost ??= new JubakoError(
+      'DRAINING',
+      `Cannot call runner "${this.#options.runner}": its worker is draining and no other came`,
+    );
+    this.#dispatch(call);
+  }
+
+  onClosed(connection: LinkConnection, error: JubakoError | undefined, calls: readonly OutgoingCall[]): void {
+    if (this.#open.includes(connection)) this.onLeaving(connection);
+    for (const call of calls) this.#onLost(call, error);
+  }
+
+  onEmpty(slot: LinkSlot): void {
+    this.#retired.delete(slot);
+    this.#endIfEmpty();
+  }
+
+  #dispatch(call: OutgoingCall): void {
+    const connection = this.#choose();
+    if (connection === undefined) return this.#wait(call);
+    const methodIndex = connection.methodIndex(call.request.method);
+    if (methodIndex === undefined) return this.#dispatchElsewhere(call, connection);
+    this.#send(call, connection, methodIndex);
+  }
+
+  #choose(): LinkConnection | undefined {
+    const open = this.#open;
+    if (open.length === 1) return open[0]?.accepts === true ? open[0] : undefined;
+    this.#turn = (this.#turn + 1) & 0xffff;
+    return open[chooseWorker(open, this.#turn, performance.now())];
+  }
+
+  /** During a reload, workers of two generations serve one runner, and a new method is known to some only. */
+  #dispatchElsewhere(call: OutgoingCall, chosen: LinkConnection): void {
+    const { runner, method } = call.request;
+    const other = this.#open.find((connection) => connection.accepts && connection.methodIndex(method) !== undefined);
+    const methodIndex = other?.methodIndex(method);
+    if (other !== undefined && methodIndex !== undefined) return this.#send(call, other, methodIndex);
+    const known = chosen.methods.map(({ name }) => name).join(', ');
+    call.fail(
+      new JubakoError('NOT_FOUND', `Cannot call ${runner}.${method}: runner "${runner}" has the methods ${known}`),
+    );
+  }
+
+  #send(call: OutgoingCall, connection: LinkConnection, methodIndex: number): void {
+    try {
+      call.expiresAtMs = call.request.deadlineAtMs ?? Infinity;
+      connection.send(call, methodIndex);
+    } catch (thrown) {
+      call.fail(JubakoError.from(thrown));
+    }
+  }
+
+  #wait(call: OutgoingCall): void {
+    const { runner, method, deadlineAtMs } = call.request;
+    if (this.#isRetired) {
+      return call.fail(
+        call.lost ?? new JubakoError('NOT_READY', `Cannot call ${runner}.${method}: the runner was removed`),
+      );
+    }
+    if (this.#open.length > 0) {
+      return call.fail(
+        new JubakoError('QUEUE_FULL', `Cannot call ${runner}.${method}: every worker has as many calls as it takes`),
+      );
+    }
+    if (this.#waiting.size >= MAX_WAITING) {
+      return call.fail(
+        new JubakoError(
+          'NOT_READY',
+          `Cannot call ${runner}.${method}: ${MAX_WAITING} calls wait for a worker of runner "${runner}" already`,
+        ),
+      );
+    }
+    let waitMs = WAIT_MS;
+    if (call.lost !== undefined) waitMs = deadlineAtMs === undefined ? MOVE_WAIT_MS : Infinity;
+    call.expiresAtMs = Math.min(deadlineAtMs ?? Infinity, performance.now() + waitMs);
+    call.holder = this;
+    this.#waiting.add(call);
+    this.#timer.watch(call.expiresAtMs);
+  }
+
+  #onLost(call: OutgoingCall, cause: JubakoError | undefined): void {
+    const { runner, method } = call.request;
+    const why = cause?.message ?? 'it was closed';
+    const lost = new JubakoError(
+      'RUNNER_LOST',
+      `Lost ${runner}.${method}: the connection to its worker ended: ${why}`,
+      { cause },
+    );
+    if (!call.isRepeatable || call.wasReplayed || this.#isRetired || !this.#budget.spend()) return call.fail(lost); // P2
+    call.wasReplayed = true;
+    call.lost = lost;
+    this.#dispatch(call);
+  }
+
+  #retireSlot(address: string, slot: LinkSlot): void {
+    this.#slots.delete(address);
+    this.#retired.add(slot);
+    slot.retire();
+  }
+
+  #endIfEmpty(): void {
+    if (!this.#isRetired || this.#isEnded || this.#slots.size > 0 || this.#retired.size > 0) return;
+    this.#isEnded = true;
+    clearInterval(this.#ticker);
+    this.#timer.stop();
+    this.#options.onEmpty(this);
+  }
+
+  #tick(): void {
+    for (const slot of [...this.#slots.values(), ...this.#retired]) slot.tick();
+  }
+
+  #sweep(nowMs: number): number {
+    let earliestAtMs = Infinity;
+    for (const call of this.#waiting) {
+      if (call.expiresAtMs <= nowMs) call.expire(nowMs);
+      else earliestAtMs = Math.min(earliestAtMs, call.expiresAtMs);
+    }
+    for (const slot of [...this.#slots.values(), ...this.#retired])
+      earliestAtMs = Math.min(earliestAtMs, slot.sweep(nowMs));
+    return earliestAtMs;
+  }
+}
