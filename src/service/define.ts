@@ -1,0 +1,144 @@
+import type { Descriptor } from './descriptor.js';
+
+// What a user writes: plain data with functions in it. Nothing here starts, loads or listens.
+// The two halves of `methods` and of `apis` below are one object to the user; TypeScript infers the input types from
+// the first half and, with them at hand, the types of the functions in the second.
+
+/** How the calls of a method are gathered into batches. Rows are counted, not requests. */
+export interface BatchOptions {
+  /** Rows that one run of the model takes at most. Default 64. */
+  readonly maxSize?: number;
+  /** Rows that may wait; a call beyond is refused with QUEUE_FULL. Default 16 times `maxSize`. */
+  readonly maxQueueSize?: number;
+}
+
+/** What a model learns about the run beside its input. */
+export interface RunContext {
+  /** Aborted when nobody waits for the result any more. */
+  readonly signal: AbortSignal;
+  /** Ids of the requests whose rows are in this run. */
+  readonly requestIds: readonly string[];
+}
+
+export interface MethodOptions {
+  /** Without it every call is a run of its own. Tensors are joined along axis 0; JSON values become a list, a row each. */
+  readonly batch?: BatchOptions;
+  /** True (default where `batch` is given): a call may be repeated on another worker when its runner dies. */
+  readonly idempotent?: boolean;
+}
+
+/** A method with its types erased, as the runner tier sees it. */
+export interface MethodDefinition extends MethodOptions {
+  readonly input: Descriptor;
+  readonly output: Descriptor;
+  readonly run: (model: unknown, input: unknown, context: RunContext) => unknown;
+}
+
+/** A runner with its types erased; `In` and `Out` map method names to value types. */
+export interface RunnerDefinition<Name extends string = string, In = unknown, Out = unknown> {
+  readonly name: Name;
+  readonly load: () => unknown;
+  readonly warmup?: (model: unknown) => unknown;
+  readonly workers?: number;
+  readonly methods: Readonly<Record<string, MethodDefinition>>;
+  /** For types only; never set. */
+  readonly '~types'?: (input: In) => Out;
+}
+
+/** What a handler learns beside its input. */
+export interface HandlerContext<Runners = AnyRunners> {
+  /** `runners.digits.predict(tensor)`: deadline, cancellation and request id of this request travel along. */
+  readonly runners: Runners;
+  /** Aborted when the client has gone or the deadline has passed. */
+  readonly signal: AbortSignal;
+  readonly requestId: string;
+}
+
+export type AnyRunners = Readonly<Record<string, Readonly<Record<string, (input: unknown) => Promise<unknown>>>>>;
+
+export interface ApiOptions {
+  /** Path of the HTTP route; default `/<name>`. */
+  readonly route?: string;
+  /** A sentence for `/docs.json`. */
+  readonly doc?: string;
+  /** A valid input as JSON, for the documentation and the curl line at start. */
+  readonly example?: unknown;
+}
+
+/** An API with its types erased. */
+export interface ApiDefinition extends ApiOptions {
+  readonly input: Descriptor;
+  readonly output: Descriptor;
+  readonly handler: (input: unknown, context: HandlerContext) => unknown;
+}
+
+/** A service; `In` and `Out` map API names to value types and feed the typed client. */
+export interface ServiceDefinition<In = unknown, Out = unknown> {
+  readonly name: string;
+  readonly version?: string;
+  readonly runners: readonly RunnerDefinition[];
+  readonly apis: Readonly<Record<string, ApiDefinition>>;
+  /** For types only; never set. */
+  readonly '~types'?: (input: In) => Out;
+}
+
+// `any` is the one bound that accepts every RunnerDefinition<Name, In, Out> without changing what is inferred.
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+type AnyRunnerDefinition = RunnerDefinition<string, any, any>;
+
+/** `{ digits: { predict(input: Tensor<'float32'>): Promise<Tensor<'float32'>> } }` from the runner definitions. */
+export type RunnersOf<List extends readonly AnyRunnerDefinition[]> = {
+  readonly [R in List[number] as R['name']]: R extends RunnerDefinition<string, infer In, infer Out>
+    ? { readonly [M in keyof In & keyof Out]: (input: In[M]) => Promise<Out[M]> }
+    : never;
+};
+
+const SERVICE = Symbol.for('jubako.service');
+
+/** Declares a runner: a model and the methods that run on it, in processes of their own. */
+export function defineRunner<const Name extends string, Model, In, Out>(definition: {
+  readonly name: Name;
+  /** In the compute thread of each runner worker: opens the model and returns it. */
+  readonly load: () => Model | Promise<Model>;
+  /** Called once after `load`, before the worker counts as ready. Default: none. */
+  readonly warmup?: (model: Model) => unknown;
+  /** Worker processes; the setting `runnerWorkers` wins over it. Default 1. */
+  readonly workers?: number;
+  readonly methods: { readonly [K in keyof In]: MethodOptions & { readonly input: Descriptor<In[K]> } } & {
+    readonly [K in keyof Out]: {
+      readonly output: Descriptor<Out[K]>;
+      /** With `batch`: tensors joined along axis 0, or a list of JSON values; as many rows must come back. */
+      readonly run: (
+        model: Model,
+        input: K extends keyof In ? In[K] : never,
+        context: RunContext,
+      ) => Out[K] | Promise<Out[K]>;
+    };
+  };
+}): RunnerDefinition<Name, In, Out> {
+  return definition as RunnerDefinition<Name, In, Out>;
+}
+
+/** Declares the service: the APIs that HTTP and gRPC offer, and the runners that they may call. */
+export function defineService<const List extends readonly AnyRunnerDefinition[], In, Out>(definition: {
+  readonly name: string;
+  readonly version?: string;
+  readonly runners?: List;
+  readonly apis: { readonly [K in keyof In]: ApiOptions & { readonly input: Descriptor<In[K]> } } & {
+    readonly [K in keyof Out]: {
+      readonly output: Descriptor<Out[K]>;
+      readonly handler: (
+        input: K extends keyof In ? In[K] : never,
+        context: HandlerContext<RunnersOf<List>>,
+      ) => Out[K] | Promise<Out[K]>;
+    };
+  };
+}): ServiceDefinition<In, Out> {
+  const service = { runners: [], ...definition, [SERVICE]: true };
+  return service;
+}
+
+/** True for what `defineService` made, also when it came from another copy of this package. */
+export function isServiceDefinition(value: unknown): value is ServiceDefinition {
+  return typeof value === 'object' && value !== null && (value as Record<symbol, unknown>)[SERVICE] === true;
+}

@@ -1,0 +1,4 @@
+export * from './define.js';
+export type * from './descriptor.js';
+export { json, type TypedSchema } from './json-descriptor.js';
+export { tensor, tensors, type TensorOptions } from './tensor-descriptor.js';

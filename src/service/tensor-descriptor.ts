@@ -1,0 +1,186 @@
+import { JubakoError } from '../errors.js';
+import { DTYPES, fitsShape, formatShape, isTensor, type Dtype, type Tensor } from '../tensor/index.js';
+import type { Descriptor, TensorSpec, ValueOf } from './descriptor.js';
+import { preview } from './json-descriptor.js';
+import { tensorFromJson, tensorToJson } from './tensor-json.js';
+
+export interface TensorOptions {
+  /** True: NaN and infinities are let through. Default false: they are refused, since they make a model answer nonsense silently. */
+  readonly allowNonFinite?: boolean;
+}
+
+/**
+ * A tensor of one dtype; `shape` may hold -1 for any size, and axis 0 is the batch axis.
+ * `tensor('float32', [-1, 64])`: any number of rows of 64 numbers.
+ */
+export function tensor<D extends Dtype>(
+  dtype: D,
+  shape: readonly number[],
+  options: TensorOptions = {},
+): Descriptor<Tensor<D>> {
+  if (!Object.hasOwn(DTYPES, dtype)) {
+    throw new JubakoError(
+      'SERVICE_INVALID',
+      `Cannot describe a tensor of "${dtype}": the dtypes are ${Object.keys(DTYPES).join(', ')}`,
+    );
+  }
+  if (!shape.every((size) => Number.isInteger(size) && size >= -1)) {
+    throw new JubakoError(
+      'SERVICE_INVALID',
+      `Cannot describe a tensor of shape ${formatShape(shape)}: sizes are whole numbers >= -1`,
+    );
+  }
+  const spec: TensorSpec = {
+    kind: 'tensor',
+    dtype,
+    shape: [...shape],
+    allowNonFinite: options.allowNonFinite ?? false,
+  };
+  return new TensorDescriptor(spec) as unknown as Descriptor<Tensor<D>>;
+}
+
+/** Several named tensors whose rows (axis 0) agree: `tensors({ ids: tensor('int64', [-1, 128]), mask: … })`. */
+export function tensors<F extends Readonly<Record<string, Descriptor<Tensor>>>>(
+  fields: F,
+): Descriptor<{ readonly [K in keyof F]: ValueOf<F[K]> }> {
+  return new TensorsDescriptor(fields) as unknown as Descriptor<{ readonly [K in keyof F]: ValueOf<F[K]> }>;
+}
+
+class TensorDescriptor implements Descriptor<Tensor> {
+  readonly spec: TensorSpec;
+
+  constructor(spec: TensorSpec) {
+    this.spec = spec;
+  }
+
+  fromJson(value: unknown): Tensor {
+    return this.check(tensorFromJson(this.spec.dtype, this.spec.shape.length, value));
+  }
+
+  toJson(value: Tensor): unknown {
+    return tensorToJson(value);
+  }
+
+  check(value: unknown): Tensor {
+    const { dtype, shape, allowNonFinite } = this.spec;
+    if (!isTensor(value)) {
+      throw new JubakoError(
+        'INVALID_INPUT',
+        `Cannot accept ${preview(value)}: wanted a ${dtype} tensor of shape ${formatShape(shape)}`,
+      );
+    }
+    if (value.dtype !== dtype) {
+      throw new JubakoError('INVALID_INPUT', `Cannot accept a tensor of dtype ${value.dtype}: wanted ${dtype}`);
+    }
+    if (!fitsShape(value.shape, shape)) {
+      throw new JubakoError(
+        'INVALID_INPUT',
+        `Cannot accept a tensor of shape ${formatShape(value.shape)}: wanted ${formatShape(shape)} (-1 is any size)`,
+      );
+    }
+    if (!allowNonFinite) refuseNonFinite(value);
+    return value;
+  }
+}
+
+class TensorsDescriptor implements Descriptor<Readonly<Record<string, Tensor>>> {
+  readonly spec: { readonly kind: 'tensors'; readonly fields: Readonly<Record<string, TensorSpec>> };
+  readonly #fields: Readonly<Record<string, Descriptor<Tensor>>>;
+
+  constructor(fields: Readonly<Record<string, Descriptor<Tensor>>>) {
+    const specs: Record<string, TensorSpec> = {};
+    for (const [name, field] of Object.entries(fields)) {
+      if (field.spec.kind !== 'tensor')
+        throw new JubakoError('SERVICE_INVALID', `Cannot describe tensors: "${name}" is not a tensor()`);
+      specs[name] = field.spec;
+    }
+    this.spec = { kind: 'tensors', fields: specs };
+    this.#fields = fields;
+  }
+
+  fromJson(value: unknown): Readonly<Record<string, Tensor>> {
+    return this.#convert(value, (field, item) => field.fromJson(item));
+  }
+
+  toJson(value: Readonly<Record<string, Tensor>>): unknown {
+    return Object.fromEntries(
+      Object.entries(this.#fields).map(([name, field]) => [name, field.toJson(value[name] as Tensor)]),
+    );
+  }
+
+  check(value: unknown): Readonly<Record<string, Tensor>> {
+    return this.#convert(value, (field, item) => field.check(item));
+  }
+
+  #convert(
+    value: unknown,
+    convert: (field: Descriptor<Tensor>, item: unknown) => Tensor,
+  ): Readonly<Record<string, Tensor>> {
+    const names = Object.keys(this.#fields);
+    if (typeof value !== 'object' || value === null || Array.isArray(value) || isTensor(value)) {
+      throw new JubakoError(
+        'INVALID_INPUT',
+        `Cannot accept ${preview(value)}: wanted an object of tensors ${names.join(', ')}`,
+      );
+    }
+    const unknown = Object.keys(value).find((name) => !Object.hasOwn(this.#fields, name));
+    if (unknown !== undefined) {
+      throw new JubakoError(
+        'INVALID_INPUT',
+        `Cannot accept the tensor "${unknown}": the tensors are ${names.join(', ')}`,
+      );
+    }
+    const result: Record<string, Tensor> = {};
+    let rows: number | undefined;
+    for (const name of names) {
+      const item = (value as Record<string, unknown>)[name];
+      if (item === undefined) throw new JubakoError('INVALID_INPUT', `Cannot accept the tensors: "${name}" is missing`);
+      const tensor = namingErrors(name, () => convert(this.#fields[name] as Descriptor<Tensor>, item));
+      rows ??= tensor.rows;
+      if (tensor.rows !== rows) {
+        throw new JubakoError(
+          'INVALID_INPUT',
+          `Cannot accept the tensors: "${name}" has ${tensor.rows} rows, "${names[0] ?? ''}" has ${rows}`,
+        );
+      }
+      result[name] = tensor;
+    }
+    return result;
+  }
+}
+
+function namingErrors<T>(name: string, read: () => T): T {
+  try {
+    return read();
+  } catch (thrown) {
+    const error = JubakoError.from(thrown);
+    throw new JubakoError(error.code, `Tensor "${name}": ${error.message}`, { details: error.details, cause: error });
+  }
+}
+
+function refuseNonFinite(tensor: Tensor): void {
+  const bad = indexOfNonFinite(tensor);
+  if (bad === -1) return;
+  throw new JubakoError(
+    'INVALID_INPUT',
+    `Cannot accept a tensor with a NaN or infinity at element ${bad}: wanted finite numbers`,
+    {
+      details: [{ path: `/${bad}`, message: 'must be a finite number' }],
+    },
+  );
+}
+
+function indexOfNonFinite(tensor: Tensor): number {
+  const { dtype } = tensor;
+  if (dtype === 'float32' || dtype === 'float64') {
+    const data = tensor.data as Float32Array | Float64Array;
+    for (let i = 0; i < data.length; i += 1) {
+      const value = data[i] as number;
+      if (value - value !== 0) return i; // NaN and infinities give NaN
+    }
+    return -1;
+  }
+  if (dtype !== 'float16' && dtype !== 'bfloat16') return -1;
+  const exponent = dtype === 'float16' ? 0x7c00 : 0x7f80;
+  return (tensor.data as Uint16Array).findIndex((bits) => (bits & exponent) === exponent);
+}
