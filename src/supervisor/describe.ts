@@ -1,0 +1,78 @@
+import { fork } from 'node:child_process';
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { LoadedConfig } from '../config/load-config.js';
+import { JubakoError } from '../errors.js';
+import type { Manifest } from '../ipc/manifest.js';
+import type { EntryPoint, FromWorker, ToWorker } from '../ipc/messages.js';
+import type { DescriberBoot, WorkerIdentity } from '../ipc/worker-boot.js';
+import { RuntimeDir } from '../net/runtime-dir.js';
+
+/** Long enough for any import; a service whose top level waits for something that never comes must not hang the start. */
+const DESCRIBE_TIMEOUT_MS = 60_000;
+
+export interface Description {
+  readonly manifest: Manifest;
+  readonly entry: EntryPoint;
+}
+
+/**
+ * Loads the service in a process of its own and asks it what it is: whatever its code does, this process is untouched.
+ * @throws {JubakoError} SERVICE_INVALID - with the service's own message and stack.
+ */
+export function describe(boot: DescriberBoot, signal?: AbortSignal): Promise<Description> {
+  const identity: WorkerIdentity = { role: 'describer', name: 'describer' };
+  const child = fork(fileURLToPath(new URL('../worker.js', import.meta.url)), [], {
+    env: {
+      ...process.env,
+      JUBAKO_WORKER: JSON.stringify(identity),
+      JUBAKO_SSL_KEYFILE_PASSWORD: undefined,
+      JUBAKO_LINK_TOKEN: undefined,
+    },
+    execArgv: [], // an inspector port of the primary is not for this process
+  });
+  const request: ToWorker = { type: 'describe', boot };
+  return new Promise<Description>((resolveDescription, reject) => {
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      reject(
+        new JubakoError(
+          'SERVICE_INVALID',
+          `Cannot load the service "${boot.target}": its module did not finish within ${DESCRIBE_TIMEOUT_MS / 1000} s`,
+        ),
+      );
+    }, DESCRIBE_TIMEOUT_MS);
+    child.on('message', (message) => {
+      const answer = message as FromWorker;
+      if (answer.type === 'online') child.send(request, () => undefined); // a failure shows as exit or error
+      if (answer.type === 'described') resolveDescription(answer);
+      if (answer.type !== 'bootRefused') return;
+      reject(JubakoError.fromBody(answer.error));
+    });
+    signal?.addEventListener('abort', () => child.kill('SIGKILL'), { once: true });
+    child.on('error', (cause) => {
+      reject(new JubakoError('INTERNAL', `Cannot start the describer: ${cause.message}`, { cause }));
+    });
+    child.on('exit', (code, signal) => {
+      clearTimeout(timer);
+      reject(
+        new JubakoError(
+          'SERVICE_INVALID',
+          `Cannot load the service "${boot.target}": its process ended by ${signal === null ? `code ${code ?? ''}` : `signal ${signal}`}`,
+        ),
+      );
+    });
+  });
+}
+
+/** Describes without serving, for `jubako check`. */
+export async function describeTarget(target: string, loaded: LoadedConfig): Promise<Manifest> {
+  const runtimeDir = RuntimeDir.create(loaded.config.runtimeDir, process.env);
+  try {
+    const workingDir = resolve(loaded.config.workingDir ?? '.');
+    const boot = { target, serviceFile: loaded.serviceFile ?? null, workingDir, runtimeDir: runtimeDir.path };
+    return (await describe(boot)).manifest;
+  } finally {
+    runtimeDir.remove();
+  }
+}

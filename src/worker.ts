@@ -1,0 +1,24 @@
+// Entry of every process that the primary forks: says who it is by `JUBAKO_WORKER`, gets all else by its first message.
+import { connectToPrimary } from './ipc/channel.js';
+import type { WorkerIdentity } from './ipc/worker-boot.js';
+import { ignoreSignals } from './worker/lifecycle.js';
+
+const identity = JSON.parse(process.env['JUBAKO_WORKER'] ?? 'null') as WorkerIdentity | null;
+if (identity === null) throw new TypeError('worker.js is started by the primary only');
+
+ignoreSignals();
+const channel = connectToPrimary();
+switch (identity.role) {
+  case 'describer':
+    (await import('./worker/describer.js')).runDescriber(channel);
+    break;
+  case 'runner':
+    (await import('./worker/runner-worker.js')).runRunnerWorker(identity, channel);
+    break;
+  case 'http':
+  case 'grpc':
+    (await import('./worker/api-worker.js')).runApiWorker(identity, channel);
+    break;
+  default:
+    identity.role satisfies never;
+}

@@ -1,0 +1,26 @@
+import type { PrimaryChannel } from '../ipc/channel.js';
+import type { DescriberBoot } from '../ipc/worker-boot.js';
+import { compileTarget } from '../service/compile-target.js';
+import { loadService, manifestOf } from '../service/load-service.js';
+import { resolveTarget } from '../service/resolve-target.js';
+import { bootOrRefuse } from './lifecycle.js';
+
+/** Loads the service, answers with its manifest and where to import it from, and ends. */
+export function runDescriber(channel: PrimaryChannel): void {
+  channel.onGone(() => {
+    process.exit(0);
+  });
+  channel.onMessage((message) => {
+    if (message.type === 'describe') void bootOrRefuse(channel, () => answer(message.boot, channel));
+  });
+}
+
+async function answer(boot: DescriberBoot, channel: PrimaryChannel): Promise<void> {
+  process.setSourceMapsEnabled(true);
+  const target = resolveTarget(boot.target, boot.workingDir, boot.serviceFile ?? undefined);
+  const entry = await compileTarget(target, boot.runtimeDir);
+  process.chdir(boot.workingDir);
+  const manifest = manifestOf(await loadService(entry));
+  await channel.sendLast({ type: 'described', manifest, entry });
+  process.exit(0); // the user's module may have opened what keeps a process alive
+}
