@@ -42,7 +42,7 @@ export interface RunnerDefinition<Name extends string = string, In = unknown, Ou
   readonly workers?: number;
   readonly methods: Readonly<Record<string, MethodDefinition>>;
   /** For types only; never set. */
-  readonly '~types'?: (input: In) => Out;
+  readonly '~types'?: { readonly input: In; readonly output: Out };
 }
 
 /** What a handler learns beside its input. */
@@ -79,7 +79,7 @@ export interface ServiceDefinition<In = unknown, Out = unknown> {
   readonly runners: readonly RunnerDefinition[];
   readonly apis: Readonly<Record<string, ApiDefinition>>;
   /** For types only; never set. */
-  readonly '~types'?: (input: In) => Out;
+  readonly '~types'?: { readonly input: In; readonly output: Out };
 }
 
 // `any` is the one bound that accepts every RunnerDefinition<Name, In, Out> without changing what is inferred.

@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { JubakoError } from '#dist/errors.js';
+import { createInvoker, type RunnerTransport } from '#dist/service/create-invoker.js';
+import { defineRunner, defineService, json, tensor } from '#dist/service/index.js';
+import { newTiming, type ApiCall, type Invoker, type RunnerCall } from '#dist/service/invoke.js';
+import { tensorOf } from '#dist/tensor/index.js';
+
+const runner = defineRunner({
+  name: 'r',
+  load: () => null,
+  methods: {
+    twice: { input: tensor('float32', [-1]), output: tensor('float32', [-1]), batch: {}, run: (_model, x) => x },
+  },
+});
+
+const never = new Promise<never>(() => undefined);
+
+const service = defineService({
+  name: 's',
+  runners: [runner],
+  apis: {
+    double: {
+      input: json<number>({ type: 'number' }),
+      output: json(),
+      handler: async (x, { runners }) => [...(await runners.r.twice(tensorOf('float32', [1], [x]))).data],
+    },
+    hang: { input: json(), output: json(), handler: () => never },
+    signal: {
+      input: json(),
+      output: json(),
+      handler: (_input, { signal }) =>
+        new Promise((_resolve, reject) =>
+          signal.addEventListener('abort', () => {
+            reject(signal.reason as Error);
+          }),
+        ),
+    },
+    throws: {
+      input: json(),
+      output: json(),
+      handler: () => {
+        throw new Error('secret');
+      },
+    },
+    refuses: {
+      input: json(),
+      output: json(),
+      handler: () => {
+        throw new JubakoError('RATE_LIMITED', 'slow down');
+      },
+    },
+    wrongOutput: { input: json(), output: json<number>({ type: 'number' }), handler: () => 'x' as unknown as number },
+    wrongTensor: {
+      input: json(),
+      output: json(),
+      handler: (_input, { runners }) => runners.r.twice(tensorOf('float32', [1, 1], [1])),
+    },
+  },
+});
+
+function invoker(transport: RunnerTransport = (call) => Promise.resolve(call.input), timeoutMs = 0): Invoker {
+  return createInvoker({ service, timeoutMs, transport });
+}
+
+function call(api: string, input: unknown, extra: Partial<ApiCall> = {}): ApiCall {
+  return {
+    api,
+    input,
+    isJson: true,
+    requestId: 'id-1',
+    signal: new AbortController().signal,
+    deadlineAtMs: undefined,
+    timing: newTiming(),
+    ...extra,
+  };
+}
+
+test('callApi runs the handler, and its runner call carries id, deadline, signal and timing', async () => {
+  const seen: RunnerCall[] = [];
+  const request = call('double', 4, { deadlineAtMs: performance.now() + 60_000 });
+  const output = await invoker((runnerCall) => {
+    seen.push(runnerCall);
+    return Promise.resolve(runnerCall.input);
+  }).callApi(request);
+  assert.deepEqual(output, [4]);
+  assert.equal(seen[0]?.requestId, 'id-1');
+  assert.equal(seen[0].deadlineAtMs, request.deadlineAtMs);
+  assert.equal(seen[0].timing, request.timing);
+});
+
+for (const [api, input, code, message] of [
+  ['nope', 1, 'NOT_FOUND', /the APIs are double/],
+  ['__proto__', 1, 'NOT_FOUND', /Cannot find the API/],
+  ['double', 'x', 'INVALID_INPUT', /must be number/],
+  ['throws', 1, 'USER_CODE', /secret/],
+  ['refuses', 1, 'RATE_LIMITED', /slow down/],
+  ['wrongOutput', 1, 'USER_CODE', /API "wrongOutput" gave an output that does not fit/],
+  ['wrongTensor', 1, 'USER_CODE', /the input of runners\.r\.twice/],
+] as const) {
+  test(`callApi answers ${code} for ${api} with ${JSON.stringify(input)}`, async () => {
+    await assert.rejects(invoker().callApi(call(api, input)), { code, message });
+  });
+}
+
+test('callApi keeps what a runner answers, code and all', async () => {
+  const failing = invoker(() => Promise.reject(new JubakoError('QUEUE_FULL', 'full')));
+  await assert.rejects(failing.callApi(call('double', 1)), { code: 'QUEUE_FULL' });
+});
+
+test('callApi answers DEADLINE_EXCEEDED for a handler that never ends', async () => {
+  await assert.rejects(invoker(undefined, 5).callApi(call('hang', 1)), { code: 'DEADLINE_EXCEEDED' });
+  await assert.rejects(invoker().callApi(call('hang', 1, { deadlineAtMs: performance.now() - 1 })), {
+    code: 'DEADLINE_EXCEEDED',
+  });
+});
+
+test('callApi aborts the signal of the handler when the caller has gone, and answers CLIENT_GONE', async () => {
+  const caller = new AbortController();
+  const answer = invoker().callApi(call('signal', 1, { signal: caller.signal }));
+  caller.abort();
+  await assert.rejects(answer, { code: 'CLIENT_GONE' });
+});
+
+test('callRunner checks the input and reaches the method without a handler', async () => {
+  const direct = (runnerName: string, input: unknown): Promise<unknown> =>
+    invoker().callRunner({ ...call('', null), runner: runnerName, method: 'twice', input });
+  const rows = tensorOf('float32', [2], [1, 2]);
+  assert.equal(await direct('r', rows), rows);
+  await assert.rejects(direct('r', tensorOf('int32', [1], [1])), { code: 'INVALID_INPUT' });
+  await assert.rejects(direct('x', rows), { code: 'NOT_FOUND', message: /the methods are r\.twice/ });
+});
