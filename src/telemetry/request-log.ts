@@ -25,6 +25,17 @@ export interface RequestOutcome {
   readonly timing: Timing | undefined;
 }
 
+/** Asked every few seconds by machines: counted like all, but on the log only at level debug while they succeed. */
+const PROBES = new Set([
+  '/livez',
+  '/readyz',
+  '/healthz',
+  '/metrics',
+  '/grpc.health.v1.Health/Check',
+  '/inference.GRPCInferenceService/ServerLive',
+  '/inference.GRPCInferenceService/ServerReady',
+]);
+
 export type RecordRequest = (outcome: RequestOutcome) => void;
 
 /** One access-log line and one count per request, by outcome; series are kept, so that a request costs no string. */
@@ -46,7 +57,9 @@ export function createRequestRecorder(logger: Logger, metrics: Metrics, accessLo
       durations.set(route, duration);
     }
     duration.observe(end.durationMs / 1000);
-    if (accessLog) logger.info(toLine(end), 'request');
+    if (!accessLog) return;
+    if (outcome === 'ok' && PROBES.has(route)) logger.debug(toLine(end), 'request');
+    else logger.info(toLine(end), 'request');
   };
 }
 
