@@ -15,6 +15,9 @@ export const FIRST_FRAME_MAX_BYTES = 1024 * 1024;
 export const DEFAULT_MAX_FRAME_BYTES = 64 * 1024 * 1024;
 export const DEFAULT_MAX_IN_FLIGHT = 1024;
 
+/** A caller opens as many connections: a number that is believed must have a bound. */
+const MAX_WORKERS_HERE = 1024;
+
 export interface LinkMethod {
   readonly name: string;
   /** True: a call may be repeated on another worker when this one dies. */
@@ -26,6 +29,8 @@ export interface ServerHello {
   readonly version: number;
   readonly runner: string;
   readonly worker: string;
+  /** Workers that answer at this address, by turns: a caller connects until it has each of them. */
+  readonly workersHere: number;
   readonly methods: readonly LinkMethod[];
   /** Of a frame in either direction. */
   readonly maxFrameBytes: number;
@@ -44,11 +49,14 @@ export interface ClientHello {
 export function parseServerHello(body: Buffer): ServerHello {
   const hello = parseObject(body);
   checkVersion(hello['version']);
-  const { runner, worker, methods, maxFrameBytes, maxInFlight, ready } = hello;
+  const { runner, worker, workersHere, methods, maxFrameBytes, maxInFlight, ready } = hello;
   if (typeof runner !== 'string') throw wrong('runner', runner, 'a string');
   if (typeof worker !== 'string') throw wrong('worker', worker, 'a string');
   if (!isCount(maxFrameBytes) || maxFrameBytes > MAX_FRAME_BYTES) {
     throw wrong('maxFrameBytes', maxFrameBytes, `a whole number up to ${MAX_FRAME_BYTES}`);
+  }
+  if (!isCount(workersHere) || workersHere > MAX_WORKERS_HERE) {
+    throw wrong('workersHere', workersHere, `a whole number from 1 to ${MAX_WORKERS_HERE}`);
   }
   if (!isCount(maxInFlight)) throw wrong('maxInFlight', maxInFlight, 'a whole number >= 1');
   if (ready !== true) throw wrong('ready', ready, 'true');
@@ -57,6 +65,7 @@ export function parseServerHello(body: Buffer): ServerHello {
     version: LINK_VERSION,
     runner,
     worker,
+    workersHere,
     methods: methods.map(parseMethod),
     maxFrameBytes,
     maxInFlight,

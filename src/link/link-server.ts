@@ -32,6 +32,8 @@ export interface LinkServerOptions {
 export interface LinkServerHello {
   readonly runner: string;
   readonly worker: string;
+  /** Workers behind this address, this one included. Default 1. */
+  readonly workersHere?: number;
   readonly methods: readonly LinkMethod[];
   /** Default 64 MiB. */
   readonly maxFrameBytes?: number;
@@ -87,6 +89,7 @@ export class LinkServer {
       version: LINK_VERSION,
       runner: hello.runner,
       worker: hello.worker,
+      workersHere: hello.workersHere ?? 1,
       methods: hello.methods,
       maxFrameBytes: hello.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES,
       maxInFlight: hello.maxInFlight ?? DEFAULT_MAX_IN_FLIGHT,

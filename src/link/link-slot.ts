@@ -9,6 +9,8 @@ import { reconnectDelayMs } from './reconnect-delay.js';
 
 // L1 While it is not retired, a slot has a connection, or a timer that makes one.
 // L2 A connection that is leaving does not hold the slot: the next worker at this address may be there already.
+// L3 Where several workers answer at one address by turns, each slot of it wants a worker that no other slot has; after
+//    a few tries it keeps what it got: two connections to one worker are a loss of balance, not of calls.
 
 export interface LinkSlotOptions {
   readonly runner: string;
@@ -19,6 +21,10 @@ export interface LinkSlotOptions {
 }
 
 export interface LinkSlotOwner {
+  /** True: another slot has a connection to this worker. */
+  hasWorker(worker: string, asker: LinkSlot): boolean;
+  /** The address has answered: so many workers stand behind it. */
+  onWorkersHere(slot: LinkSlot, workersHere: number): void;
   onOpen(connection: LinkConnection): void;
   /** Give it no more calls; `onClosed` may still follow. */
   onLeaving(connection: LinkConnection): void;
@@ -28,26 +34,35 @@ export interface LinkSlotOwner {
   onEmpty(slot: LinkSlot): void;
 }
 
+const MAX_DUPLICATES = 8;
+
 /** Keeps one address of a runner connected. */
 export class LinkSlot implements LinkConnectionOwner {
   /** Why it is not connected, for people; empty while it is. */
   problem = 'connecting';
   readonly #address: RunnerAddress;
-  readonly #addressText: string;
+  readonly address: string;
   readonly #options: LinkSlotOptions;
   readonly #owner: LinkSlotOwner;
   readonly #leaving = new Set<LinkConnection>();
   #connection: LinkConnection | undefined;
+  #worker: string | undefined;
   #failures = 0;
+  #duplicates = 0;
   #retryTimer: NodeJS.Timeout | undefined;
   #isRetired = false;
 
   /** @throws {JubakoError} CONFIG_INVALID - the address cannot be read. */
   constructor(address: string, options: LinkSlotOptions, owner: LinkSlotOwner) {
     this.#address = parseRunnerAddress(address, `runner "${options.runner}"`);
-    this.#addressText = address;
+    this.address = address;
     this.#options = options;
     this.#owner = owner;
+  }
+
+  /** Name of the worker that it is connected to. */
+  get worker(): string | undefined {
+    return this.#connection === undefined ? undefined : this.#worker;
   }
 
   get isEmpty(): boolean {
@@ -87,13 +102,21 @@ export class LinkSlot implements LinkConnectionOwner {
   }
 
   onOpen(connection: LinkConnection, hello: ServerHello): void {
+    if (hello.workersHere > 1 && this.#duplicates < MAX_DUPLICATES && this.#owner.hasWorker(hello.worker, this)) {
+      this.#duplicates += 1;
+      connection.retire(); // closes, and a new one is made: by then it is another worker's turn (L3)
+      return;
+    }
     this.#failures = 0;
+    this.#duplicates = 0;
+    this.#worker = hello.worker;
     this.problem = '';
     this.#options.logger.info(
-      { event: 'link.opened', runner: hello.runner, address: this.#addressText, runnerWorker: hello.worker },
+      { event: 'link.opened', runner: hello.runner, address: this.address, runnerWorker: hello.worker },
       `connected to runner "${hello.runner}"`,
     );
     this.#owner.onOpen(connection);
+    this.#owner.onWorkersHere(this, hello.workersHere);
   }
 
   onLeaving(connection: LinkConnection): void {
@@ -136,7 +159,7 @@ export class LinkSlot implements LinkConnectionOwner {
     if (error.message === this.problem) return;
     this.problem = error.message;
     const { logger, runner } = this.#options;
-    const facts = { event: 'link.lost', runner, address: this.#addressText, code: error.code };
+    const facts = { event: 'link.lost', runner, address: this.address, code: error.code };
     logger.warn(facts, `no connection to runner "${runner}": ${error.message}`);
   }
 

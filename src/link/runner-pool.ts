@@ -27,6 +27,7 @@ export interface RunnerPoolOptions extends LinkSlotOptions {
 /** All connections to the workers of one runner, and the calls on their way to them. */
 export class RunnerPool implements LinkSlotOwner, CallHolder {
   readonly #options: RunnerPoolOptions;
+  /** By address; the second and further slots of a shared address by `address#2` and so on. */
   readonly #slots = new Map<string, LinkSlot>();
   readonly #retired = new Set<LinkSlot>();
   readonly #waiting = new Set<OutgoingCall>();
@@ -62,9 +63,9 @@ export class RunnerPool implements LinkSlotOwner, CallHolder {
     for (const address of addresses) {
       if (!this.#slots.has(address)) this.#slots.set(address, new LinkSlot(address, this.#options, this));
     }
-    for (const [address, slot] of this.#slots) {
-      if (addresses.includes(address)) slot.connect();
-      else this.#retireSlot(address, slot);
+    for (const [key, slot] of this.#slots) {
+      if (addresses.includes(slot.address)) slot.connect();
+      else this.#retireSlot(key, slot);
     }
   }
 
@@ -84,7 +85,7 @@ export class RunnerPool implements LinkSlotOwner, CallHolder {
         call.lost ?? new JubakoError('NOT_READY', `Cannot call runner "${this.#options.runner}": it was removed`),
       );
     }
-    for (const [address, slot] of this.#slots) this.#retireSlot(address, slot);
+    for (const [key, slot] of this.#slots) this.#retireSlot(key, slot);
     this.#endIfEmpty();
   }
 
@@ -95,6 +96,26 @@ export class RunnerPool implements LinkSlotOwner, CallHolder {
 
   drop(call: OutgoingCall): void {
     this.#waiting.delete(call);
+  }
+
+  hasWorker(worker: string, asker: LinkSlot): boolean {
+    for (const slot of this.#slots.values()) if (slot !== asker && slot.worker === worker) return true;
+    return false;
+  }
+
+  /** Several workers behind one port: one slot each. */
+  onWorkersHere({ address }: LinkSlot, workersHere: number): void {
+    for (let i = 2; this.#slots.has(`${address}#${i}`) || i <= workersHere; i += 1) {
+      const key = `${address}#${i}`;
+      const slot = this.#slots.get(key);
+      if (i > workersHere) {
+        if (slot !== undefined) this.#retireSlot(key, slot);
+      } else if (slot === undefined) {
+        const added = new LinkSlot(address, this.#options, this);
+        this.#slots.set(key, added);
+        added.connect();
+      }
+    }
   }
 
   onOpen(connection: LinkConnection): void {
@@ -206,8 +227,8 @@ export class RunnerPool implements LinkSlotOwner, CallHolder {
     this.#dispatch(call);
   }
 
-  #retireSlot(address: string, slot: LinkSlot): void {
-    this.#slots.delete(address);
+  #retireSlot(key: string, slot: LinkSlot): void {
+    this.#slots.delete(key);
     this.#retired.add(slot);
     slot.retire();
   }

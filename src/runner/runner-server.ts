@@ -73,6 +73,7 @@ export async function startRunnerServer(options: RunnerServerOptions): Promise<R
     links.setReady({
       runner: runner.name,
       worker: options.worker,
+      workersHere: options.socketPath === null ? (config.runnerWorkers ?? runner.workers) : 1,
       methods: runner.methods.map(({ name, idempotent }) => ({ name, idempotent })),
     });
   });

@@ -27,9 +27,9 @@ export interface StartOptions {
 
 /** Where the server answers; a tier that does not run is absent. Ports are as bound, never 0. */
 export interface ServerAddresses {
-  /** `http://127.0.0.1:3000`, `https://…` with a certificate. */
+  /** `http://localhost:3000`, `https://…` with a certificate. */
   readonly http?: string;
-  /** `127.0.0.1:3001`, as gRPC clients take it. */
+  /** `localhost:3001`, as gRPC clients take it. */
   readonly grpc?: string;
   /** `tcp://127.0.0.1:7001`, as runner maps take it. */
   readonly runner?: string;
@@ -186,7 +186,7 @@ function listenersOf(command: CommandName, config: ServerConfig): readonly Wante
 }
 
 function urlOf(name: WantedListener['name'], { host, port }: Listener, isTls: boolean): string {
-  const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+  const reachable = host === '0.0.0.0' || host === '::' ? 'localhost' : host;
   const authority = formatHostPort(reachable, port);
   if (name === 'grpc') return authority;
   if (name === 'runner') return `tcp://${authority}`;

@@ -34,6 +34,7 @@ async function startBytes(
       runner: 'digits',
       worker: 'bytes',
       methods,
+      workersHere: 1,
       maxFrameBytes: 65_536,
       maxInFlight: 8,
       ready: true,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { connect as connectSocket } from 'node:net';
+import { connect as connectSocket, createServer, type AddressInfo } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import { pino } from 'pino';
 import { JubakoError } from '#dist/errors.js';
@@ -255,4 +255,36 @@ test('RunnerLinks refuses a token that no header can carry with CONFIG_INVALID',
     () => connect({ after: () => undefined } as unknown as TestContext, [], { token: 'a\nb' }),
     isCode('CONFIG_INVALID'),
   );
+});
+
+test('RunnerLinks connects to every worker behind one shared address', LIMIT, async (t) => {
+  const names = ['w-0', 'w-1', 'w-2'];
+  const runners = await Promise.all(
+    names.map((worker) => startRunner(t, { hello: { worker, workersHere: names.length } })),
+  );
+  // A port that is answered by turns, as the primary of a runner server does.
+  let turn = 0;
+  const shared = createServer((socket) => {
+    const runner = runners[turn++ % runners.length];
+    const inner = connectSocket(runner?.path ?? '');
+    socket.on('error', () => inner.destroy());
+    inner.on('error', () => socket.destroy());
+    socket.pipe(inner).pipe(socket);
+  });
+  shared.listen(0, '127.0.0.1');
+  await once(shared, 'listening');
+  t.after(() => shared.close());
+
+  const seen = new Set<string>();
+  await new Promise<void>((resolve) => {
+    const write = (line: string): void => {
+      const { event, runnerWorker } = JSON.parse(line) as { event?: string; runnerWorker?: string };
+      if (event === 'link.opened' && runnerWorker !== undefined) seen.add(runnerWorker);
+      if (seen.size === names.length) resolve();
+    };
+    connect(t, [`tcp://127.0.0.1:${(shared.address() as AddressInfo).port}`], {
+      logger: pino({ level: 'info' }, { write }),
+    });
+  });
+  assert.deepEqual([...seen].sort(), names);
 });
