@@ -1,5 +1,5 @@
-// Writes what follows from the settings' schema: config/default.yaml, and the settings table in Markdown files that have
-// the markers. Usage: node scripts/write-docs.mjs [--check] [FILE.md …]; --check writes nothing and fails where something
+// Writes what follows from the code: config/default.yaml from the settings' schema, and in Markdown files the tables of
+// settings and errors between their markers (<!-- settings:start --> … <!-- settings:end -->). Usage: node scripts/write-docs.mjs [--check] [FILE.md …]; --check writes nothing and fails where something
 // is out of date. Needs a build.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
@@ -7,11 +7,11 @@ import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
 import { formatDefault } from '../dist/config/flags.js';
 import { COMMAND_NAMES, SETTINGS } from '../dist/config/schema.js';
+import { ERROR_KINDS } from '../dist/errors.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const DEFAULTS = resolve(ROOT, 'config/default.yaml');
-const START = '<!-- settings:start -->';
-const END = '<!-- settings:end -->';
+const TABLES = { settings: renderSettings, errors: renderErrors };
 
 const args = process.argv.slice(2);
 const check = args.includes('--check');
@@ -25,13 +25,19 @@ const outdated = [];
 await put(DEFAULTS, renderDefaults());
 for (const page of pages) {
   const before = existsSync(page) ? readFileSync(page, 'utf8') : '';
-  const [start, end] = [before.indexOf(START), before.indexOf(END)];
-  if (start < 0 || end < start) continue;
-  await put(page, `${before.slice(0, start + START.length)}\n\n${renderTable()}\n\n${before.slice(end)}`);
+  const after = Object.entries(TABLES).reduce((text, [name, render]) => insert(text, name, render()), before);
+  if (after !== before) await put(page, after);
 }
 if (outdated.length > 0) {
   process.stderr.write(`Out of date: ${outdated.join(', ')}; run npm run docs\n`);
   process.exitCode = 1;
+}
+
+/** A page that lacks the markers stays as it is. */
+function insert(page, name, table) {
+  const marker = `<!-- ${name}:start -->`;
+  const [start, end] = [page.indexOf(marker), page.indexOf(`<!-- ${name}:end -->`)];
+  return start < 0 || end < start ? page : `${page.slice(0, start + marker.length)}\n\n${table}\n\n${page.slice(end)}`;
 }
 
 async function put(file, content) {
@@ -59,7 +65,16 @@ function renderDefaults() {
   return `${[head, ...rows].join('\n\n')}\n`;
 }
 
-function renderTable() {
+function renderErrors() {
+  const head = ['| Code | HTTP | gRPC | Retry-After | Exit code |', '| --- | --- | --- | --- | --- |'];
+  const rows = Object.entries(ERROR_KINDS).map(([code, { http, grpc, retryAfterSeconds, exit }]) => {
+    const retry = retryAfterSeconds === undefined ? '' : `${retryAfterSeconds} s`;
+    return `| \`${code}\` | ${http} | \`${grpc}\` | ${retry} | ${exit} |`;
+  });
+  return [...head, ...rows].join('\n');
+}
+
+function renderSettings() {
   const head = [
     '| Setting | Flag | Variable | Default | Commands | Meaning |',
     '| --- | --- | --- | --- | --- | --- |',

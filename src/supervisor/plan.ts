@@ -1,4 +1,5 @@
 import { formatRunnerAddress } from '../config/addresses.js';
+import { resolveWorkers } from '../config/cpu-count.js';
 import type { CommandName } from '../config/load-config.js';
 import type { ServerConfig } from '../config/settings.js';
 import { JubakoError } from '../errors.js';
@@ -66,10 +67,9 @@ export function makePlan(input: PlanInput): Plan {
   }
 }
 
-function apiPool(role: 'http' | 'grpc', { command, config, cpus }: PlanInput): PoolPlan {
-  const apiWorkers = config.apiWorkers ?? cpus;
-  const workers = role === 'grpc' && command === 'serve' ? (config.grpcWorkers ?? apiWorkers) : apiWorkers;
-  return { name: role, role, workers, runner: null, socketPaths: null };
+function apiPool(role: 'http' | 'grpc', { config, cpus }: PlanInput): PoolPlan {
+  const { apiWorkers, grpcWorkers } = resolveWorkers(config, cpus);
+  return { name: role, role, workers: role === 'grpc' ? grpcWorkers : apiWorkers, runner: null, socketPaths: null };
 }
 
 function runnerPool({ config, manifest }: PlanInput): PoolPlan {
