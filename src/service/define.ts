@@ -1,4 +1,5 @@
-import type { Descriptor } from './descriptor.js';
+import type { Tensor } from '../tensor/index.js';
+import type { Descriptor, TensorFields } from './descriptor.js';
 
 // What a user writes: plain data with functions in it. Nothing here starts, loads or listens.
 // The two halves of `methods` and of `apis` below are one object to the user; TypeScript infers the input types from
@@ -95,8 +96,13 @@ export type RunnersOf<List extends readonly AnyRunnerDefinition[]> = {
 
 const SERVICE = Symbol.for('jubako.service');
 
+type MaybePromise<T> = T | Promise<T>;
+
+/** What a run sees of a value: in a batch of JSON values a list of them, tensors are joined and stay tensors. */
+type Batched<T, Batch> = unknown extends Batch ? T : T extends Tensor | TensorFields ? T : readonly T[];
+
 /** Declares a runner: a model and the methods that run on it, in processes of their own. */
-export function defineRunner<const Name extends string, Model, In, Out>(definition: {
+export function defineRunner<const Name extends string, Model, In, Out, Batch>(definition: {
   readonly name: Name;
   /** In the compute thread of each runner worker: opens the model and returns it. */
   readonly load: () => Model | Promise<Model>;
@@ -105,14 +111,16 @@ export function defineRunner<const Name extends string, Model, In, Out>(definiti
   /** Worker processes; the setting `runnerWorkers` wins over it. Default 1. */
   readonly workers?: number;
   readonly methods: { readonly [K in keyof In]: MethodOptions & { readonly input: Descriptor<In[K]> } } & {
+    readonly [K in keyof Batch]: { readonly batch?: Batch[K] };
+  } & {
     readonly [K in keyof Out]: {
       readonly output: Descriptor<Out[K]>;
       /** With `batch`: tensors joined along axis 0, or a list of JSON values; as many rows must come back. */
       readonly run: (
         model: Model,
-        input: K extends keyof In ? In[K] : never,
+        input: K extends keyof In & keyof Batch ? Batched<In[K], Batch[K]> : never,
         context: RunContext,
-      ) => Out[K] | Promise<Out[K]>;
+      ) => MaybePromise<K extends keyof Batch ? Batched<NoInfer<Out[K]>, NoInfer<Batch[K]>> : never>;
     };
   };
 }): RunnerDefinition<Name, In, Out> {

@@ -39,7 +39,12 @@ test('the scheduler serves, refuses, expires or loses to its caller every call e
   fc.assert(
     fc.property(arrivalsOf(3), (arrivals) => {
       const result = simulate(arrivals, [LIMITS, LIMITS, LIMITS], cost);
-      const ends = [...result.batches.flatMap(({ members }) => members), ...result.refused, ...result.expired, ...result.left];
+      const ends = [
+        ...result.batches.flatMap(({ members }) => members),
+        ...result.refused,
+        ...result.expired,
+        ...result.left,
+      ];
       assert.deepEqual(
         ends.sort((a, b) => a - b),
         arrivals.map((_, index) => index),
@@ -64,7 +69,10 @@ test('a batch holds rows of one method and one key only, at most maxSize, in the
         assert.ok(batch.rows <= LIMITS.maxSize, `${batch.rows} rows`);
         assert.equal(new Set(members.map((member) => member?.batchKey)).size, 1);
         assert.deepEqual(new Set(members.map((member) => member?.method)), new Set([batch.method]));
-        assert.deepEqual(batch.members, [...batch.members].sort((a, b) => a - b));
+        assert.deepEqual(
+          batch.members,
+          [...batch.members].sort((a, b) => a - b),
+        );
       }
     }),
   );
@@ -74,7 +82,10 @@ test('calls of one method start in the order of their arrival (FIFO)', () => {
   fc.assert(
     fc.property(arrivalsOf(1), (arrivals) => {
       const started = simulate(arrivals, [LIMITS], cost).batches.flatMap(({ members }) => members);
-      assert.deepEqual(started, [...started].sort((a, b) => a - b));
+      assert.deepEqual(
+        started,
+        [...started].sort((a, b) => a - b),
+      );
     }),
   );
 });
@@ -93,15 +104,39 @@ test('no batch holds a call whose deadline had passed or whose caller had left w
 });
 
 test('the batch size follows the load: single calls alone, a burst in full batches', () => {
-  const lone = simulate([{ atMs: 0, rows: 1 }, { atMs: 10, rows: 1 }], [LIMITS], cost);
-  assert.deepEqual(lone.batches.map(({ rows, startMs }) => [rows, startMs]), [[1, 0], [1, 10]]);
+  const lone = simulate(
+    [
+      { atMs: 0, rows: 1 },
+      { atMs: 10, rows: 1 },
+    ],
+    [LIMITS],
+    cost,
+  );
+  assert.deepEqual(
+    lone.batches.map(({ rows, startMs }) => [rows, startMs]),
+    [
+      [1, 0],
+      [1, 10],
+    ],
+  );
 
-  const burst = simulate(Array.from({ length: 24 }, () => ({ atMs: 0, rows: 1 })), [LIMITS], cost);
-  assert.deepEqual(burst.batches.map(({ rows }) => rows), [8, 8, 8]);
+  const burst = simulate(
+    Array.from({ length: 24 }, () => ({ atMs: 0, rows: 1 })),
+    [LIMITS],
+    cost,
+  );
+  assert.deepEqual(
+    burst.batches.map(({ rows }) => rows),
+    [8, 8, 8],
+  );
 });
 
 test('a queue at its bound refuses what is more, and an empty one takes a call larger than the bound', () => {
-  const crowd = simulate(Array.from({ length: 80 }, () => ({ atMs: 0, rows: 1 })), [LIMITS], cost);
+  const crowd = simulate(
+    Array.from({ length: 80 }, () => ({ atMs: 0, rows: 1 })),
+    [LIMITS],
+    cost,
+  );
   assert.equal(crowd.refused.length, 16);
   const giant = simulate([{ atMs: 0, rows: 100 }], [{ maxSize: 100, maxQueueRows: 10 }], cost);
   assert.deepEqual(giant.refused, []);
@@ -109,7 +144,11 @@ test('a queue at its bound refuses what is more, and an empty one takes a call l
 
 test('a busy method does not starve another: the longest waiting head goes first', () => {
   const flood = Array.from({ length: 200 }, (_, index) => ({ atMs: index * 0.001, rows: 8, method: 0 }));
-  const { batches } = simulate([...flood, { atMs: 0.05, rows: 1, method: 1 }], [{ maxSize: 8, maxQueueRows: 4000 }, LIMITS], cost);
+  const { batches } = simulate(
+    [...flood, { atMs: 0.05, rows: 1, method: 1 }],
+    [{ maxSize: 8, maxQueueRows: 4000 }, LIMITS],
+    cost,
+  );
   const turn = batches.findIndex(({ method }) => method === 1);
   const before = batches.slice(0, turn).flatMap(({ members }) => members);
   assert.ok(before.every((index) => (flood[index]?.atMs ?? 0) <= 0.05));

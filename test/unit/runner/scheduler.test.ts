@@ -40,18 +40,30 @@ class FakeLane implements Lane {
   async addOne(index: number): Promise<void> {
     const { job, done } = await this.job(index);
     assert.ok(job.payload.kind === 'tensors');
-    const tensors = job.payload.tensors.map((wire): WireTensor => ({ ...wire, data: (wire.data as Float32Array).map((x) => x + 1) }));
+    const tensors = job.payload.tensors.map((wire): WireTensor => ({
+      ...wire,
+      data: (wire.data as Float32Array).map((x) => x + 1),
+    }));
     done({ result: { kind: 'tensors', tensors }, computeMs: 1 });
   }
 }
 
 const FLOATS = { kind: 'tensor', dtype: 'float32', shape: [-1, 2], allowNonFinite: false } as const;
-const METHOD: MethodManifest = { name: 'add', input: FLOATS, output: FLOATS, batch: { maxSize: 4, maxQueueSize: 8 }, idempotent: true };
+const METHOD: MethodManifest = {
+  name: 'add',
+  input: FLOATS,
+  output: FLOATS,
+  batch: { maxSize: 4, maxQueueSize: 8 },
+  idempotent: true,
+};
 
 function start(methods: readonly MethodManifest[] = [METHOD]): { lane: FakeLane; scheduler: Scheduler } {
   const runner: RunnerManifest = { name: 'r', workers: 1, methods };
   const lane = new FakeLane();
-  return { lane, scheduler: new Scheduler({ runner, lane, metrics: new Metrics(), logger: pino({ level: 'silent' }) }) };
+  return {
+    lane,
+    scheduler: new Scheduler({ runner, lane, metrics: new Metrics(), logger: pino({ level: 'silent' }) }),
+  };
 }
 
 interface FakeCall extends Pick<IncomingCall, 'method' | 'requestId' | 'deadlineAtMs' | 'onCancel'> {
@@ -85,8 +97,14 @@ function callWith(value: unknown, extra: { method?: string; deadlineAtMs?: numbe
   return call as unknown as FakeCall & IncomingCall;
 }
 
-const rows = (...numbers: number[]): Tensor => tensorOf('float32', [numbers.length, 2], numbers.flatMap((n) => [n, n]));
-const column = (answer: unknown): number[] => [...((answer as Tensor).data as Float32Array)].filter((_, index) => index % 2 === 0);
+const rows = (...numbers: number[]): Tensor =>
+  tensorOf(
+    'float32',
+    [numbers.length, 2],
+    numbers.flatMap((n) => [n, n]),
+  );
+const column = (answer: unknown): number[] =>
+  [...((answer as Tensor).data as Float32Array)].filter((_, index) => index % 2 === 0);
 
 test('Scheduler joins the calls of one turn and gives each its own rows', async () => {
   const { lane, scheduler } = start();
@@ -103,7 +121,10 @@ test('Scheduler splits a call larger than maxSize and joins its answer in order'
   scheduler.submit(call);
   await lane.addOne(0);
   await lane.addOne(1);
-  assert.deepEqual(lane.jobs.map(({ job }) => job.rows), [4, 3]);
+  assert.deepEqual(
+    lane.jobs.map(({ job }) => job.rows),
+    [4, 3],
+  );
   assert.deepEqual(column(await call.answer), [2, 3, 4, 5, 6, 7, 8]);
 });
 
@@ -185,7 +206,10 @@ test('Scheduler keeps different shapes beyond axis 0 in different batches', asyn
   scheduler.submit(callWith(tensorOf('float32', [1, 3], [1, 2, 3])));
   await lane.addOne(0);
   await lane.addOne(1);
-  assert.deepEqual(lane.jobs.map(({ job }) => job.rows), [1, 1]);
+  assert.deepEqual(
+    lane.jobs.map(({ job }) => job.rows),
+    [1, 1],
+  );
 });
 
 for (const [what, value, pattern] of [

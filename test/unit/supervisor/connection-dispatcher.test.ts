@@ -30,7 +30,13 @@ test('ConnectionDispatcher gives connections round robin and forgets them once a
   const workers = [fakeWorker('a'), fakeWorker('b')];
   const dispatcher = dispatch(workers);
   for (let i = 0; i < 4; i += 1) dispatcher.add(new Socket());
-  assert.deepEqual(workers.map(({ got }) => got), [[1, 3], [2, 4]]);
+  assert.deepEqual(
+    workers.map(({ got }) => got),
+    [
+      [1, 3],
+      [2, 4],
+    ],
+  );
   for (let id = 1; id <= 4; id += 1) dispatcher.accepted(id);
   assert.equal(dispatcher.waiting, 0);
 });
