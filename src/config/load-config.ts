@@ -220,7 +220,16 @@ function findTargetFile(target: string, workingDir: string): string | undefined 
   const folders = [target, target.replace(/:[^:/]*$/, '')].map((folder) =>
     join(resolve(workingDir, folder), TARGET_FILE),
   );
-  return folders.find((file) => statSync(file, { throwIfNoEntry: false })?.isFile() === true);
+  return folders.find(isFile);
+}
+
+/** A module as target makes a path through a file (ENOTDIR): no file there either. */
+function isFile(path: string): boolean {
+  try {
+    return statSync(path).isFile();
+  } catch {
+    return false; // what is wrong with the target is told by whoever loads it
+  }
 }
 
 function refuse(problems: readonly Problem[]): void {

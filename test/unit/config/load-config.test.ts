@@ -376,3 +376,10 @@ test('loadConfig does not judge a contradiction on a value that it refused', asy
   assert.equal(problem, 'sslKeyfile "" (flag --ssl-keyfile): wanted the path of a file');
   assert.deepEqual(more, []);
 });
+
+test('loadConfig takes a module as target', async (t) => {
+  const folder = await folderWith(t, { 'service.ts': '' });
+  const { positionals } = await load({ args: ['service.ts'], cwd: folder });
+  assert.deepEqual(positionals, ['service.ts']);
+  await load({ args: ['service.ts:export'], cwd: folder });
+});
