@@ -80,7 +80,7 @@ void test('openApiDocument describes a tensor as nested lists and as bytes with 
     post.parameters?.map(({ name }) => name),
     ['Tensor-Dtype', 'Tensor-Shape'],
   );
-  assert.ok(post.responses['200']?.content?.['application/octet-stream']);
+  assert.deepEqual(Object.keys(post.responses['200']?.content ?? {}), ['application/json', 'application/octet-stream']);
 });
 
 void test('openApiDocument offers no bytes for a tensor of texts', () => {

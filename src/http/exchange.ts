@@ -1,0 +1,225 @@
+import { ServerResponse, type IncomingMessage } from 'node:http';
+import { pipeline, type Readable } from 'node:stream';
+import { JubakoError, type ErrorCode } from '../errors.js';
+import { REQUEST_ID_HEADER, requestIdFrom } from '../service/request-id.js';
+import type { Logger } from '../telemetry/logger.js';
+import type { RecordRequest, Timing } from '../telemetry/request-log.js';
+import type { Connection } from './connection.js';
+import { UNKNOWN_ROUTE, errorText, retryHeaders } from './error-answer.js';
+
+// One request and its answer. The response object carries it, so that a request costs no look-up.
+// X1 Every exchange ends exactly once (`#end`) and is recorded there: its answer was written, or its connection closed before.
+// X2 Answers are written here and nowhere else, so that each one has the request id and the right say on the connection.
+
+/** Time that the rest of a body, which nobody wants any more, may take: closing at once would reset the answer away. */
+const DISCARD_MS = 5_000;
+/** Time without a byte taken after which a client that doesn't read its answer is cut. */
+const STALLED_MS = 60_000;
+const NO_HEADERS: readonly string[] = [];
+export const JSON_TYPE = 'application/json; charset=utf-8';
+
+/** What all exchanges of a server share. */
+export interface ExchangeHost {
+  readonly logger: Logger;
+  readonly recordRequest: RecordRequest;
+  /** False: every answer tells the client to close. */
+  readonly keepsAlive: boolean;
+}
+
+/** Something that an exchange holds, e.g. its place among the admitted; told once when the exchange has ended. */
+export interface Holding {
+  exchangeEnded(exchange: Exchange): void;
+}
+
+export class TrackedResponse extends ServerResponse {
+  exchange: Exchange | undefined = undefined;
+}
+
+/** The exchange of a raw response that came through this room's server. */
+export function exchangeOf(raw: ServerResponse): Exchange {
+  const { exchange } = raw as TrackedResponse;
+  if (exchange === undefined) throw new JubakoError('INTERNAL', 'Cannot find the exchange of a response');
+  return exchange;
+}
+
+export class Exchange {
+  readonly request: IncomingMessage;
+  readonly requestId: string;
+  /** Template of the route that took it. */
+  route = UNKNOWN_ROUTE;
+  timing: Timing | undefined = undefined;
+  holding: Holding | undefined = undefined;
+  /** Its call runs. */
+  isWorking = false;
+  /** Its body is a raw tensor, not JSON. */
+  isBinary = false;
+  /** The client sent `Expect: 100-continue` and holds its body back. */
+  waitsForContinue = false;
+  /** The server cuts the connection itself; the end is then not the client's doing. */
+  isCut = false;
+
+  readonly #host: ExchangeHost;
+  readonly #connection: Connection;
+  readonly #response: TrackedResponse;
+  readonly #startedAtMs = performance.now();
+  #outcome: 'ok' | ErrorCode = 'ok';
+  #isEnded = false;
+  #watchesStall = false;
+
+  constructor(host: ExchangeHost, connection: Connection, request: IncomingMessage, response: TrackedResponse) {
+    this.#host = host;
+    this.#connection = connection;
+    this.request = request;
+    this.#response = response;
+    this.requestId = requestIdFrom(request.headers[REQUEST_ID_HEADER]);
+    response.exchange = this;
+    response.on('close', onResponseClose);
+    connection.begin(this);
+  }
+
+  get isEnded(): boolean {
+    return this.#isEnded;
+  }
+
+  /** True until the first byte of an answer is on its way. */
+  get isUnanswered(): boolean {
+    return !this.#isEnded && !this.#response.headersSent;
+  }
+
+  /** Aborted when the connection closes before the answer is written. */
+  get signal(): AbortSignal {
+    return this.#connection.signal;
+  }
+
+  /** True: more of this request's body is to come. */
+  get hasBodyAhead(): boolean {
+    const { request } = this;
+    if (request.complete) return false;
+    const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
+    return encoding !== undefined || (length !== undefined && length !== '0');
+  }
+
+  /** Asks for the body that `Expect: 100-continue` holds back. */
+  sendContinue(): void {
+    if (this.waitsForContinue) this.#response.writeContinue();
+  }
+
+  /** @param more - further headers: name, value, name, value … */
+  answer(status: number, type: string, body: string | Uint8Array, more: readonly string[] = NO_HEADERS): void {
+    if (!this.isUnanswered) return;
+    const response = this.#response;
+    this.#writeHead(status, type, typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength, more);
+    response.end(body);
+    this.#mindTheRest();
+  }
+
+  /** The same with a body of `length` bytes from a stream, which is destroyed in any case. */
+  stream(type: string, length: number, body: Readable, more: readonly string[] = NO_HEADERS): void {
+    if (!this.isUnanswered) {
+      body.destroy();
+      return;
+    }
+    this.#writeHead(200, type, length, more);
+    pipeline(body, this.#response, (error) => {
+      if (error !== null && error !== undefined) this.#response.destroy(); // cut: the length promised more
+    });
+    this.#mindTheRest();
+  }
+
+  /** Answers with the row of the catalogue; what is internal goes to the log, also when nobody waits for the answer any more. */
+  fail(error: JubakoError, more: readonly string[] = NO_HEADERS): void {
+    const { requestId, route } = this;
+    const { internal, http } = error.kind;
+    if (internal === true) {
+      const event = 'request.failed';
+      this.#host.logger.error({ event, requestId, route, code: error.code, err: error }, error.message);
+    }
+    if (!this.isUnanswered) return;
+    this.#outcome = error.code;
+    this.answer(http, JSON_TYPE, errorText(error, requestId), [...retryHeaders(error), ...more]);
+  }
+
+  /** The connection speaks no valid HTTP any more and is answered around Node's response object. */
+  endBroken(error: JubakoError): void {
+    this.#outcome = error.code;
+    this.#end(error.kind.http);
+  }
+
+  /** The answer is written, or the connection has closed. */
+  closed(): void {
+    if (this.#response.writableFinished) this.#end(this.#response.statusCode);
+    else this.#abandon();
+  }
+
+  #abandon(): void {
+    if (this.#isEnded) return;
+    const error = this.isCut
+      ? new JubakoError('DRAINING', 'Cannot finish the request: the server stops')
+      : callerGone();
+    this.#outcome = error.code;
+    this.#end(error.kind.http);
+    this.#connection.abort(error);
+  }
+
+  #end(status: number): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#host.recordRequest({
+      protocol: 'http',
+      route: this.route,
+      status,
+      outcome: this.#outcome,
+      requestId: this.requestId,
+      durationMs: performance.now() - this.#startedAtMs,
+      timing: this.timing,
+    });
+    this.holding?.exchangeEnded(this);
+    this.#connection.ended(this);
+  }
+
+  #writeHead(status: number, type: string, length: number, more: readonly string[]): void {
+    const headers = [
+      'Content-Type',
+      type,
+      'Content-Length',
+      String(length),
+      REQUEST_ID_HEADER,
+      this.requestId,
+      ...more,
+    ];
+    // Not while a body is still on its way: closing then resets the connection, and the answer with it.
+    if (!this.#host.keepsAlive && !this.hasBodyAhead) headers.push('Connection', 'close');
+    this.#response.writeHead(status, headers);
+  }
+
+  #mindTheRest(): void {
+    const { request } = this;
+    if (!request.complete && this.hasBodyAhead) {
+      request.resume();
+      const timer = setTimeout(() => request.socket.destroy(), DISCARD_MS).unref();
+      request.once('close', () => {
+        clearTimeout(timer);
+      });
+      request.once('end', () => {
+        clearTimeout(timer);
+      });
+    }
+    if (!this.#response.writableFinished && request.socket.writableLength > 0) {
+      this.#watchesStall = true;
+      request.socket.setTimeout(STALLED_MS);
+    }
+  }
+
+  /** The watch on this answer's reader must not hit the pipelined requests behind it, which are still being worked on. */
+  unwatchStall(): void {
+    if (this.#watchesStall) this.request.socket.setTimeout(0);
+  }
+}
+
+function onResponseClose(this: TrackedResponse): void {
+  this.exchange?.closed();
+}
+
+function callerGone(): JubakoError {
+  return new JubakoError('CLIENT_GONE', 'The client closed the connection before the answer');
+}
