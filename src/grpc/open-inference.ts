@@ -82,8 +82,8 @@ class Inference {
 
   #run(model: Model, input: unknown, rpc: Rpc): Promise<unknown> {
     const { runner, method } = model;
-    const { requestId, signal, deadlineAtMs, timing } = rpc;
-    return this.#invoker.callRunner({ runner, method, input, requestId, signal, deadlineAtMs, timing });
+    const { requestId, cancellation, deadlineAtMs, timing } = rpc;
+    return this.#invoker.callRunner({ runner, method, input, requestId, cancellation, deadlineAtMs, timing });
   }
 
   /** A call per document. Where one fails the request fails, and the others are told to stop. */
@@ -98,7 +98,7 @@ class Inference {
     try {
       return await Promise.all(values.map((value) => this.#run(model, value, rpc)));
     } catch (thrown) {
-      rpc.abort(new JubakoError('CLIENT_GONE', 'Another document of the same request has failed'));
+      rpc.cancellation.cancel(new JubakoError('CLIENT_GONE', 'Another document of the same request has failed'));
       throw thrown;
     }
   }

@@ -5,6 +5,7 @@ import {
   type StatusObject,
   type handleUnaryCall,
 } from '@grpc/grpc-js';
+import { Cancellation } from '../cancellation.js';
 import { JubakoError } from '../errors.js';
 import { newTiming, type CallContext } from '../service/invoke.js';
 import { REQUEST_ID_HEADER } from '../service/request-id.js';
@@ -23,32 +24,16 @@ export class Rpc implements CallContext {
   readonly startedAtMs = performance.now();
   readonly timing: Timing = newTiming();
   deadlineAtMs: number | undefined;
-  #controller: AbortController | undefined;
-  #goneBecause: JubakoError | undefined;
+  readonly cancellation = new Cancellation();
 
   constructor(route: string, requestId: string) {
     this.route = route;
     this.requestId = requestId;
   }
 
-  /** Made when first asked for: most RPCs other than inference need none. */
-  get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController();
-      if (this.#goneBecause !== undefined) this.#controller.abort(this.#goneBecause);
-    }
-    return this.#controller.signal;
-  }
-
   /** True from the moment that the timer of grpc-js may fire. */
   get isExpired(): boolean {
     return this.deadlineAtMs !== undefined && performance.now() >= this.deadlineAtMs - CLOCK_ROUNDING_MS;
-  }
-
-  /** Whatever still works for this RPC may stop. */
-  abort(reason: JubakoError): void {
-    this.#goneBecause ??= reason;
-    this.#controller?.abort(reason);
   }
 }
 
@@ -123,7 +108,7 @@ export class TracedCall extends ServerInterceptingCall implements Listener {
   onCancel(): void {
     if (!this.#isAnswered) {
       const code = this.#rpc.isExpired ? 'DEADLINE_EXCEEDED' : 'CLIENT_GONE';
-      this.#rpc.abort(new JubakoError(code, `The caller of ${this.#rpc.route} waits no longer`));
+      this.#rpc.cancellation.cancel(new JubakoError(code, `The caller of ${this.#rpc.route} waits no longer`));
     }
     this.#listener?.onCancel();
     this.onEnd?.(this);

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify';
+import { Cancellation } from '../cancellation.js';
 import { JubakoError } from '../errors.js';
 import type { ApiDefinition } from '../service/define.js';
 import type { TensorSpec } from '../service/descriptor.js';
@@ -85,13 +86,15 @@ class ApiRoute {
         ? readTensor(body, exchange.request.headers, this.#manifest.input as TensorSpec)
         : parseJson(body);
       const timing = newTiming();
+      const cancellation = new Cancellation();
       exchange.timing = timing;
+      exchange.cancellation = cancellation;
       const output = await this.#options.invoker.callApi({
         api,
         input,
         isJson: !isBinary,
         requestId,
-        signal: exchange.signal,
+        cancellation,
         deadlineAtMs: undefined,
         timing,
       });

@@ -1,6 +1,4 @@
-import { setMaxListeners } from 'node:events';
 import type { Socket } from 'node:net';
-import type { JubakoError } from '../errors.js';
 import type { Exchange } from './exchange.js';
 
 /** Time for a client to read a last answer before its connection is cut. */
@@ -18,24 +16,9 @@ export class Connection {
   /** What `socket.bytesRead` was when it fell idle; more means that the next request has begun to arrive. */
   #idleAtBytes = 0;
   #lastWords: string | undefined = undefined;
-  #gone: AbortController | undefined = undefined;
-  #goneBecause: JubakoError | undefined = undefined;
 
   constructor(socket: Socket) {
     this.socket = socket;
-  }
-
-  /**
-   * Aborted when the connection closes while an exchange is open. One for all its exchanges, since they go together and
-   * an AbortController costs 2 µs: who listens must stop listening when the call ends.
-   */
-  get signal(): AbortSignal {
-    if (this.#gone === undefined) {
-      this.#gone = new AbortController();
-      setMaxListeners(0, this.#gone.signal);
-      if (this.#goneBecause !== undefined) this.#gone.abort(this.#goneBecause);
-    }
-    return this.#gone.signal;
   }
 
   /** True: its HTTP broke, and `sayLast` has taken over. */
@@ -70,12 +53,6 @@ export class Connection {
   /** The socket has closed. */
   closed(): void {
     for (const exchange of [...this.#open]) exchange.closed(); // pipelined ones behind the first hear nothing from Node
-  }
-
-  /** Work for this connection is in vain. */
-  abort(because: JubakoError): void {
-    this.#goneBecause ??= because;
-    this.#gone?.abort(because);
   }
 
   /** Writes `answer` around Node's response objects once the open exchanges have ended, then closes. */

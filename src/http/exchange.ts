@@ -1,5 +1,6 @@
 import { ServerResponse, type IncomingMessage } from 'node:http';
 import { pipeline, type Readable } from 'node:stream';
+import type { Cancellation } from '../cancellation.js';
 import { JubakoError, type ErrorCode } from '../errors.js';
 import { REQUEST_ID_HEADER, requestIdFrom } from '../service/request-id.js';
 import type { Logger } from '../telemetry/logger.js';
@@ -48,6 +49,8 @@ export class Exchange {
   /** Template of the route that took it. */
   route = UNKNOWN_ROUTE;
   timing: Timing | undefined = undefined;
+  /** Of its call; cancelled when the connection closes before the answer is written. */
+  cancellation: Cancellation | undefined = undefined;
   holding: Holding | undefined = undefined;
   /** Its call runs. */
   isWorking = false;
@@ -84,11 +87,6 @@ export class Exchange {
   /** True until the first byte of an answer is on its way. */
   get isUnanswered(): boolean {
     return !this.#isEnded && !this.#response.headersSent;
-  }
-
-  /** Aborted when the connection closes before the answer is written. */
-  get signal(): AbortSignal {
-    return this.#connection.signal;
   }
 
   /** True: more of this request's body is to come. */
@@ -158,7 +156,7 @@ export class Exchange {
       : callerGone();
     this.#outcome = error.code;
     this.#end(error.kind.http);
-    this.#connection.abort(error);
+    this.cancellation?.cancel(error);
   }
 
   #end(status: number): void {

@@ -1,14 +1,14 @@
+import type { Cancellation, CancelTarget } from '../cancellation.js';
 import { JubakoError } from '../errors.js';
 import type { Timing } from '../telemetry/request-log.js';
 import type { EncodedValue } from '../tensor/index.js';
-import { AbortWatch, type AbortTarget } from './abort-watch.js';
 
 export interface LinkRequest {
   readonly runner: string;
   readonly method: string;
   readonly input: unknown;
   readonly requestId: string;
-  readonly signal: AbortSignal;
+  readonly cancellation: Cancellation;
   /** On the clock of `performance.now()`. */
   readonly deadlineAtMs: number | undefined;
   /** The times of the reply are added to it. */
@@ -21,8 +21,8 @@ export interface CallHolder {
   drop(call: OutgoingCall): void;
 }
 
-/** A call from `RunnerLinks.call` to its end. It settles once, and lets go of its signal then. */
-export class OutgoingCall implements AbortTarget {
+/** A call from `RunnerLinks.call` to its end. It settles once, and leaves its cancellation then. */
+export class OutgoingCall implements CancelTarget {
   readonly request: LinkRequest;
   readonly value: EncodedValue;
   /** On the connection that holds it. */
@@ -35,7 +35,6 @@ export class OutgoingCall implements AbortTarget {
   wasReplayed = false;
   /** Why it has to wait for another worker. */
   lost: JubakoError | undefined = undefined;
-  readonly #watch: AbortWatch;
   readonly #resolve: (value: unknown) => void;
   readonly #reject: (error: JubakoError) => void;
 
@@ -50,7 +49,7 @@ export class OutgoingCall implements AbortTarget {
     this.expiresAtMs = request.deadlineAtMs ?? Infinity;
     this.#resolve = resolve;
     this.#reject = reject;
-    this.#watch = AbortWatch.add(request.signal, this);
+    request.cancellation.add(this);
   }
 
   succeed(value: unknown): void {
@@ -63,8 +62,8 @@ export class OutgoingCall implements AbortTarget {
     this.#reject(error);
   }
 
-  onAbort(): void {
-    this.#drop(abortError(this.request));
+  onCancel(reason: JubakoError): void {
+    this.#drop(reason);
   }
 
   /** `expiresAtMs` has passed: the deadline, or the patience to wait for a worker. */
@@ -87,17 +86,8 @@ export class OutgoingCall implements AbortTarget {
 
   #letGo(): void {
     this.holder = undefined;
-    this.#watch.remove(this);
+    this.request.cancellation.remove(this);
   }
-}
-
-/** The reason of the signal where it is one of ours (a deadline, say), else CLIENT_GONE. */
-export function abortError(request: LinkRequest): JubakoError {
-  const reason: unknown = request.signal.reason;
-  if (reason instanceof JubakoError) return reason;
-  return new JubakoError('CLIENT_GONE', `Gave up ${request.runner}.${request.method}: its caller has gone`, {
-    cause: reason,
-  });
 }
 
 export function deadlineError(request: LinkRequest): JubakoError {

@@ -4,7 +4,7 @@ import type { RunnerMap } from '../config/addresses.js';
 import { JubakoError } from '../errors.js';
 import type { Logger } from '../telemetry/logger.js';
 import { encodeValue } from '../tensor/index.js';
-import { abortError, deadlineError, OutgoingCall, type LinkRequest } from './outgoing-call.js';
+import { deadlineError, OutgoingCall, type LinkRequest } from './outgoing-call.js';
 import { RunnerPool } from './runner-pool.js';
 
 export type { LinkRequest } from './outgoing-call.js';
@@ -82,14 +82,14 @@ export class RunnerLinks {
    * @throws {JubakoError} what the runner answered, or
    * NOT_FOUND - no such runner or method; INVALID_INPUT, TOO_LARGE - the input cannot be sent;
    * NOT_READY - no worker within a second; QUEUE_FULL - all workers have as many calls as they take;
-   * DEADLINE_EXCEEDED, CLIENT_GONE - at the deadline, at the abort (then the signal's reason, if that is a JubakoError);
+   * DEADLINE_EXCEEDED, CLIENT_GONE - at the deadline, or another reason of the cancellation;
    * RUNNER_LOST - the worker was lost, and the call could not be repeated; DRAINING - `close` was called.
    */
   call(request: LinkRequest): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const pool = this.#pools.get(request.runner);
       if (pool === undefined) throw this.#unknownRunner(request);
-      if (request.signal.aborted) throw abortError(request);
+      if (request.cancellation.reason !== undefined) throw request.cancellation.reason;
       if (request.deadlineAtMs !== undefined && request.deadlineAtMs <= performance.now()) throw deadlineError(request);
       pool.begin(new OutgoingCall(request, encodeValue(request.input), resolve, reject));
     });

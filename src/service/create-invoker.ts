@@ -1,5 +1,6 @@
+import type { Cancellation, CancelTarget } from '../cancellation.js';
 import { JubakoError } from '../errors.js';
-import type { ApiDefinition, AnyRunners, MethodDefinition, ServiceDefinition } from './define.js';
+import type { AnyRunners, ApiDefinition, HandlerContext, MethodDefinition, ServiceDefinition } from './define.js';
 import type { ApiCall, CallContext, Invoker, RunnerCall } from './invoke.js';
 
 // V1 A call settles by whichever comes first: its answer, its failure, its deadline, its caller's leaving. A handler or a
@@ -24,12 +25,12 @@ export function createInvoker(options: InvokerOptions): Invoker {
   }
   const RunnersOfCall = createRunnersClass(service, transport);
 
-  const runApi = async (api: ApiDefinition, call: ApiCall, limits: Limits): Promise<unknown> => {
+  const runApi = async (api: ApiDefinition, call: ApiCall, deadlineAtMs: number | undefined): Promise<unknown> => {
     const input = call.isJson ? api.input.fromJson(call.input) : api.input.check(call.input);
-    const runners = new RunnersOfCall(call, limits) as unknown as AnyRunners;
+    const context = new CallContextOfHandler(call, new RunnersOfCall(call, deadlineAtMs) as unknown as AnyRunners);
     let output: unknown;
     try {
-      output = await api.handler(input, { runners, signal: limits.signal, requestId: call.requestId });
+      output = await api.handler(input, context);
     } catch (thrown) {
       throw JubakoError.from(thrown, 'USER_CODE');
     }
@@ -43,7 +44,7 @@ export function createInvoker(options: InvokerOptions): Invoker {
         const known = Object.keys(service.apis).join(', ');
         return Promise.reject(new JubakoError('NOT_FOUND', `Cannot find the API "${call.api}": the APIs are ${known}`));
       }
-      return withLimits(call, options.timeoutMs, (limits) => runApi(api, call, limits));
+      return withLimits(call, options.timeoutMs, (deadlineAtMs) => runApi(api, call, deadlineAtMs));
     },
     callRunner(call) {
       const method = methods.get(`${call.runner}.${call.method}`);
@@ -56,73 +57,94 @@ export function createInvoker(options: InvokerOptions): Invoker {
           ),
         );
       }
-      return withLimits(call, options.timeoutMs, async (limits) => {
+      return withLimits(call, options.timeoutMs, async (deadlineAtMs) => {
         const input = method.input.check(call.input);
-        return transport({ ...call, ...limits, input });
+        return transport({ ...call, deadlineAtMs, input });
       });
     },
   };
 }
 
-interface Limits {
-  readonly signal: AbortSignal;
-  readonly deadlineAtMs: number | undefined;
+/** The signal is made when the handler asks for it: most pass it on by their runner calls only. */
+class CallContextOfHandler implements HandlerContext {
+  readonly runners: AnyRunners;
+  readonly requestId: string;
+  readonly #cancellation: Cancellation;
+
+  constructor({ cancellation, requestId }: ApiCall, runners: AnyRunners) {
+    this.runners = runners;
+    this.requestId = requestId;
+    this.#cancellation = cancellation;
+  }
+
+  get signal(): AbortSignal {
+    return this.#cancellation.signal;
+  }
 }
 
-/** Runs `work` under the caller's cancellation and the nearer of the two deadlines (V1). */
+/** Runs `work` until it ends, or the call is cancelled, or the nearer of the two deadlines passes (V1). */
 function withLimits(
   call: CallContext,
   timeoutMs: number,
-  work: (limits: Limits) => Promise<unknown>,
+  work: (deadlineAtMs: number | undefined) => Promise<unknown>,
 ): Promise<unknown> {
-  const startedAtMs = performance.now();
-  const limitAtMs = timeoutMs > 0 ? startedAtMs + timeoutMs : Infinity;
-  const deadlineAtMs = Math.min(call.deadlineAtMs ?? Infinity, limitAtMs);
-  const leftMs = deadlineAtMs - startedAtMs;
-  if (leftMs <= 0)
+  const nowMs = performance.now();
+  const deadlineAtMs = Math.min(call.deadlineAtMs ?? Infinity, timeoutMs > 0 ? nowMs + timeoutMs : Infinity);
+  const leftMs = deadlineAtMs - nowMs;
+  if (leftMs <= 0) {
     return Promise.reject(new JubakoError('DEADLINE_EXCEEDED', 'Cannot start the request: its deadline has passed'));
-  if (call.signal.aborted) return Promise.reject(callerGone());
-
-  const controller = new AbortController();
+  }
+  if (call.cancellation.reason !== undefined) return Promise.reject(call.cancellation.reason);
   return new Promise((resolve, reject) => {
-    const end = (error: JubakoError): void => {
-      reject(error);
-      controller.abort(error);
-    };
-    const onGone = (): void => {
-      end(callerGone());
-    };
-    const timer =
-      deadlineAtMs === Infinity
-        ? undefined
-        : setTimeout(() => {
-            end(
-              new JubakoError(
-                'DEADLINE_EXCEEDED',
-                `Cannot answer within ${Math.round(leftMs)} ms: the deadline has passed`,
-              ),
-            );
-          }, Math.ceil(leftMs));
-    call.signal.addEventListener('abort', onGone, { once: true });
-    const finish = (): void => {
-      clearTimeout(timer);
-      call.signal.removeEventListener('abort', onGone);
-    };
-    work({ signal: controller.signal, deadlineAtMs: deadlineAtMs === Infinity ? undefined : deadlineAtMs }).then(
+    const limited = new LimitedCall(call.cancellation, leftMs, reject);
+    work(deadlineAtMs === Infinity ? undefined : deadlineAtMs).then(
       (output) => {
-        finish();
+        limited.end();
         resolve(output);
       },
       (thrown: unknown) => {
-        finish();
+        limited.end();
         reject(JubakoError.from(thrown));
       },
     );
   });
 }
 
-function callerGone(): JubakoError {
-  return new JubakoError('CLIENT_GONE', 'The caller has gone before the answer');
+/** The watch over one call: its timer, and its place among those that the cancellation tells. */
+class LimitedCall implements CancelTarget {
+  readonly #cancellation: Cancellation;
+  readonly #leftMs: number;
+  readonly #reject: (error: JubakoError) => void;
+  readonly #timer: NodeJS.Timeout | undefined;
+
+  constructor(cancellation: Cancellation, leftMs: number, reject: (error: JubakoError) => void) {
+    this.#cancellation = cancellation;
+    this.#leftMs = leftMs;
+    this.#reject = reject;
+    cancellation.add(this);
+    this.#timer = leftMs === Infinity ? undefined : setTimeout(expire, Math.ceil(leftMs), this);
+  }
+
+  expire(): void {
+    const limit = `${Math.round(this.#leftMs)} ms`;
+    this.#cancellation.cancel(
+      new JubakoError('DEADLINE_EXCEEDED', `Cannot answer within ${limit}: the deadline has passed`),
+    );
+  }
+
+  onCancel(reason: JubakoError): void {
+    this.end();
+    this.#reject(reason);
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+    this.#cancellation.remove(this);
+  }
+}
+
+function expire(call: LimitedCall): void {
+  call.expire();
 }
 
 function checkOutput(check: () => unknown, where: string): unknown {
@@ -139,9 +161,9 @@ function checkOutput(check: () => unknown, where: string): unknown {
 
 // Symbols: the instances below carry the users' runner and method names as properties.
 const CALL = Symbol('call');
-const LIMITS = Symbol('limits');
+const DEADLINE = Symbol('deadline');
 
-type RunnersClass = new (call: ApiCall, limits: Limits) => object;
+type RunnersClass = new (call: ApiCall, deadlineAtMs: number | undefined) => object;
 
 /**
  * A class whose instances are the `runners` of one call. The methods stand on prototypes made once, so that a call costs
@@ -150,10 +172,10 @@ type RunnersClass = new (call: ApiCall, limits: Limits) => object;
 function createRunnersClass(service: ServiceDefinition, transport: RunnerTransport): RunnersClass {
   class Bound {
     readonly [CALL]: ApiCall;
-    readonly [LIMITS]: Limits;
-    constructor(call: ApiCall, limits: Limits) {
+    readonly [DEADLINE]: number | undefined;
+    constructor(call: ApiCall, deadlineAtMs: number | undefined) {
       this[CALL] = call;
-      this[LIMITS] = limits;
+      this[DEADLINE] = deadlineAtMs;
     }
   }
   class RunnersOfCall extends Bound {}
@@ -163,15 +185,15 @@ function createRunnersClass(service: ServiceDefinition, transport: RunnerTranspo
       const label = `the input of runners.${runner.name}.${name}`;
       Object.defineProperty(BoundRunner.prototype, name, {
         async value(this: Bound, input: unknown): Promise<unknown> {
-          const { [CALL]: call, [LIMITS]: limits } = this;
+          const { [CALL]: call, [DEADLINE]: deadlineAtMs } = this;
           const checked = checkOutput(() => method.input.check(input), label);
           return transport({
             runner: runner.name,
             method: name,
             input: checked,
             requestId: call.requestId,
-            signal: limits.signal,
-            deadlineAtMs: limits.deadlineAtMs,
+            cancellation: call.cancellation,
+            deadlineAtMs,
             timing: call.timing,
           });
         },
@@ -179,7 +201,7 @@ function createRunnersClass(service: ServiceDefinition, transport: RunnerTranspo
     }
     Object.defineProperty(RunnersOfCall.prototype, runner.name, {
       get(this: Bound): BoundRunner {
-        return new BoundRunner(this[CALL], this[LIMITS]);
+        return new BoundRunner(this[CALL], this[DEADLINE]);
       },
     });
   }

@@ -1,10 +1,11 @@
+import type { Cancellation } from '../cancellation.js';
 import type { Timing } from '../telemetry/request-log.js';
 
 /** What every call carries, whichever protocol it came by. */
 export interface CallContext {
   readonly requestId: string;
-  /** Aborted when the caller has gone. */
-  readonly signal: AbortSignal;
+  /** Cancelled by the room when the caller has gone, by the invoker at the deadline. */
+  readonly cancellation: Cancellation;
   /** The caller's own deadline on the clock of `performance.now()`; the invoker adds the limit of the setting `timeout`. */
   readonly deadlineAtMs: number | undefined;
   /** Filled as runner calls return, also when the call fails later. */

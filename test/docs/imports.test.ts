@@ -9,7 +9,7 @@ function readRooms(): Map<string, ReadonlySet<string>> {
   const section = readFileSync('ARCHITECTURE.md', 'utf8').split('## Rooms')[1]?.split('\n## ')[0] ?? '';
   for (const [, room = '', allowed = ''] of section.matchAll(/^\| `([\w.]+)\/?`\s*\|[^|]*\|([^|]*)\|$/gm)) {
     const names = allowed.split(',').map((name) => name.trim());
-    rooms.set(room, new Set(names.map((name) => (name === 'errors' ? 'errors.ts' : name))));
+    rooms.set(room, new Set(names.map((name) => (name === 'errors' || name === 'cancellation' ? `${name}.ts` : name))));
   }
   return rooms;
 }

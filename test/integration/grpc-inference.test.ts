@@ -154,7 +154,7 @@ describe('ModelInfer', () => {
     const signals: AbortSignal[] = [];
     const grpc = await startGrpc(t, {
       callRunner: (call) => {
-        signals.push(call.signal);
+        signals.push(call.cancellation.signal);
         return call.input === 'bad'
           ? Promise.reject(new JubakoError('INVALID_INPUT', 'no'))
           : new Promise(() => undefined);

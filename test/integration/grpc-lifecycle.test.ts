@@ -102,12 +102,12 @@ describe('a call', () => {
     assert.equal(call.requestId, 'r-9');
     assert.equal(call.runner, 'echo');
     assert.equal(call.method, 'float32');
-    assert.equal(call.signal.aborted, false);
+    assert.equal(call.cancellation.signal.aborted, false);
     const leftMs = (call.deadlineAtMs ?? NaN) - performance.now();
     assert.ok(leftMs > 0 && leftMs <= 60_000, `${leftMs} ms left of 60000`);
     runner.answerAll();
     await answer;
-    assert.equal(call.signal.aborted, false);
+    assert.equal(call.cancellation.signal.aborted, false);
   });
 
   test('has no deadline where the client set none', async (t) => {
@@ -133,7 +133,7 @@ describe('a call', () => {
     });
     const refused = assert.rejects(answer, { code: status.CANCELLED });
     await runner.arrived(1);
-    const signal = runner.calls[0]?.call.signal as AbortSignal;
+    const signal = runner.calls[0]?.call.cancellation.signal as AbortSignal;
     const aborted = once(signal, 'abort');
     cancel?.();
     await Promise.all([refused, aborted]);
@@ -150,7 +150,7 @@ describe('a call', () => {
     const grpc = await startGrpc(t, runner);
     const { session } = startRawInfer(t, grpc.port);
     await runner.arrived(1);
-    const aborted = once(runner.calls[0]?.call.signal as AbortSignal, 'abort');
+    const aborted = once(runner.calls[0]?.call.cancellation.signal as AbortSignal, 'abort');
     session.destroy();
     await aborted;
     assert.equal((await grpc.record(1)).outcome, 'CLIENT_GONE');
@@ -163,7 +163,7 @@ describe('a call', () => {
     // Not by a grpc-js client: it would cancel at the same moment, and either side may be first.
     const { stream } = startRawInfer(t, grpc.port, { 'grpc-timeout': '300m' });
     await runner.arrived(1);
-    const signal = runner.calls[0]?.call.signal as AbortSignal;
+    const signal = runner.calls[0]?.call.cancellation.signal as AbortSignal;
     const [[headers]] = (await Promise.all([once(stream, 'response'), once(signal, 'abort')])) as [[Message], unknown];
     assert.equal(headers['grpc-status'], String(status.DEADLINE_EXCEEDED));
     assert.equal((signal.reason as JubakoError).code, 'DEADLINE_EXCEEDED');
@@ -341,7 +341,7 @@ describe('drain', () => {
     const grpc = await startGrpc(t, runner);
     const refused = assert.rejects(grpc.connect().infer(REQUEST));
     await runner.arrived(1);
-    const signal = runner.calls[0]?.call.signal as AbortSignal;
+    const signal = runner.calls[0]?.call.cancellation.signal as AbortSignal;
     await grpc.server.drain(10);
     assert.equal(grpc.server.connections, 0);
     await refused;

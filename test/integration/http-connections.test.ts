@@ -50,8 +50,8 @@ void test('a client that hangs up aborts the signal of every request it had open
       calls.push(call);
       if (calls.length === 2) both.open();
       return new Promise((_resolve, reject) => {
-        call.signal.addEventListener('abort', () => {
-          reject(call.signal.reason as Error);
+        call.cancellation.signal.addEventListener('abort', () => {
+          reject(call.cancellation.signal.reason as Error);
         });
       });
     },
@@ -64,7 +64,9 @@ void test('a client that hangs up aborts the signal of every request it had open
   for (const outcome of [await nextOutcome(), await nextOutcome()]) {
     assert.deepEqual([outcome.route, outcome.status, outcome.outcome], ['/echo', 499, 'CLIENT_GONE']);
   }
-  for (const { signal } of calls) {
+  for (const {
+    cancellation: { signal },
+  } of calls) {
     assert.ok(signal.aborted);
     assert.equal((signal.reason as JubakoError).code, 'CLIENT_GONE');
   }
@@ -245,7 +247,7 @@ void test('drain cuts what is left when the grace is over, as DRAINING', async (
   });
   const client = await RawClient.open(t, port);
   client.post('/echo', '1');
-  const { signal } = await called.promise;
+  const { signal } = (await called.promise).cancellation;
   await server.drain(20);
   assert.equal(server.connections, 0);
   const outcome = await nextOutcome();
@@ -306,7 +308,7 @@ void test('a TLS client that hangs up aborts the signal', async (t) => {
   });
   const client = await RawClient.over(t, connectTls({ port, rejectUnauthorized: false }), 'secureConnect');
   client.post('/echo', '1');
-  const { signal } = await called.promise;
+  const { signal } = (await called.promise).cancellation;
   client.socket.destroy();
   assert.equal((await nextOutcome()).outcome, 'CLIENT_GONE');
   assert.ok(signal.aborted);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { pino } from 'pino';
 import { LinkServer, type IncomingCall, type LinkServerHello } from '#dist/link/link-server.js';
+import { Cancellation } from '#dist/cancellation.js';
 import { RunnerLinks, type LinkRequest, type RunnerLinksOptions } from '#dist/link/runner-links.js';
 import { encodeJsonText, encodeValue, peekValue } from '#dist/tensor/index.js';
 import { newTiming } from '#dist/service/invoke.js';
@@ -105,7 +106,7 @@ export function request(input: unknown, changes: Partial<LinkRequest> = {}): Lin
     method: 'echo',
     input,
     requestId: 'request-1',
-    signal: new AbortController().signal,
+    cancellation: new Cancellation(),
     deadlineAtMs: undefined,
     timing: newTiming(),
     ...changes,

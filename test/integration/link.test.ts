@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect as connectSocket, createServer, type AddressInfo } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import { pino } from 'pino';
+import { Cancellation } from '#dist/cancellation.js';
 import { JubakoError } from '#dist/errors.js';
 import type { IncomingCall } from '#dist/link/link-server.js';
 import { encodeValue, tensorOf, type Tensor } from '#dist/tensor/index.js';
@@ -29,8 +30,8 @@ test('RunnerLinks.call answers many calls at once, each with its own', LIMIT, as
   const runner = await startRunner(t);
   const links = connect(t, [runner.address]);
   const inputs = Array.from({ length: 1000 }, (_, i) => ({ i }));
-  const { signal } = new AbortController();
-  assert.deepEqual(await Promise.all(inputs.map((input) => links.call(request(input, { signal })))), inputs);
+  const cancellation = new Cancellation();
+  assert.deepEqual(await Promise.all(inputs.map((input) => links.call(request(input, { cancellation })))), inputs);
 });
 
 test('RunnerLinks.call gives the runner method, request id and deadline, and adds up the times', LIMIT, async (t) => {
@@ -112,25 +113,25 @@ test('RunnerLinks.call rejects with CLIENT_GONE at an abort, and the runner hear
   };
   const runner = await startRunner(t, { onCall });
   const links = connect(t, [runner.address]);
-  const caller = new AbortController();
-  const answer = links.call(request(1, { signal: caller.signal }));
+  const cancellation = new Cancellation();
+  const answer = links.call(request(1, { cancellation }));
   await arrived.done;
-  caller.abort();
+  cancellation.cancel(new JubakoError('CLIENT_GONE', 'gone'));
   await assert.rejects(answer, isCode('CLIENT_GONE'));
   await cancelled.done;
   assert.equal(runner.calls[0]?.cancelled, true);
   runner.calls[0].respond(encodeValue('too late'), TIMING); // ignored
-  await assert.rejects(links.call(request(1, { signal: caller.signal })), isCode('CLIENT_GONE'));
+  await assert.rejects(links.call(request(1, { cancellation })), isCode('CLIENT_GONE'));
 });
 
-test('RunnerLinks.call rejects with the reason of the signal where it is a JubakoError', LIMIT, async (t) => {
+test('RunnerLinks.call rejects with the reason of the cancellation', LIMIT, async (t) => {
   const arrived = countdown(1);
   const links = connect(t, [(await startRunner(t, { onCall: arrived.hit })).address]);
-  const caller = new AbortController();
-  const answer = links.call(request(1, { signal: caller.signal }));
+  const cancellation = new Cancellation();
+  const answer = links.call(request(1, { cancellation }));
   await arrived.done;
   const reason = new JubakoError('DEADLINE_EXCEEDED', 'the limit of the setting');
-  caller.abort(reason);
+  cancellation.cancel(reason);
   await assert.rejects(answer, (thrown) => thrown === reason);
 });
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Cancellation } from '#dist/cancellation.js';
 import { JubakoError } from '#dist/errors.js';
 import { createInvoker, type RunnerTransport } from '#dist/service/create-invoker.js';
 import { defineRunner, defineService, json, tensor } from '#dist/service/index.js';
@@ -69,7 +70,7 @@ function call(api: string, input: unknown, extra: Partial<ApiCall> = {}): ApiCal
     input,
     isJson: true,
     requestId: 'id-1',
-    signal: new AbortController().signal,
+    cancellation: new Cancellation(),
     deadlineAtMs: undefined,
     timing: newTiming(),
     ...extra,
@@ -116,9 +117,9 @@ test('callApi answers DEADLINE_EXCEEDED for a handler that never ends', async ()
 });
 
 test('callApi aborts the signal of the handler when the caller has gone, and answers CLIENT_GONE', async () => {
-  const caller = new AbortController();
-  const answer = invoker().callApi(call('signal', 1, { signal: caller.signal }));
-  caller.abort();
+  const cancellation = new Cancellation();
+  const answer = invoker().callApi(call('signal', 1, { cancellation }));
+  cancellation.cancel(new JubakoError('CLIENT_GONE', 'gone'));
   await assert.rejects(answer, { code: 'CLIENT_GONE' });
 });
 

@@ -13,7 +13,12 @@ const runner = defineRunner({
       input: tensor('float32', [-1, 2]),
       output: tensor('float64', [-1, 2]),
       batch: { maxSize: 8 },
-      run: (model, rows) => tensorOf('float64', rows.shape, Array.from(rows.data, (x) => x * model.factor)),
+      run: (model, rows) =>
+        tensorOf(
+          'float64',
+          rows.shape,
+          Array.from(rows.data, (x) => x * model.factor),
+        ),
     },
     label: {
       input: json<{ text: string }>(),
