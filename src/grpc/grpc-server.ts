@@ -7,18 +7,19 @@ import {
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import type { PackageDefinition } from '@grpc/proto-loader';
-import { ReflectionService } from '@grpc/reflection';
 import type { ServerConfig } from '../config/settings.js';
 import { JubakoError } from '../errors.js';
 import type { ProtocolServer, ProtocolServerOptions } from '../service/protocol-server.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Gauge } from '../telemetry/metrics.js';
 import { Admission } from './admission.js';
+import { bentoProtoFile, bentoService, bentoServiceName } from './bento-service.js';
 import { Health } from './health.js';
 import { Http2Front } from './http2-front.js';
 import { Models } from './models.js';
 import { openInference } from './open-inference.js';
 import { loadProtos, serviceOf } from './protos.js';
+import { addReflection } from './reflection.js';
 import type { Refuse } from './rpc.js';
 import { RpcRecorder } from './rpc-recorder.js';
 import { toStatus } from './status.js';
@@ -36,7 +37,7 @@ const TCP_KEEP_ALIVE_MS = 60_000;
 
 /** Builds the gRPC side of a worker. It never listens: connections come through `accept`. */
 export async function createGrpcServer(options: ProtocolServerOptions): Promise<ProtocolServer> {
-  const protos = await loadProtos(['inference.proto']);
+  const protos = await loadProtos(['inference.proto', bentoProtoFile(options.config.protocolVersion)]);
   return new GrpcServer(options, protos);
 }
 
@@ -54,7 +55,7 @@ class GrpcServer implements ProtocolServer {
   #onEmpty: (() => void) | undefined;
 
   constructor(options: ProtocolServerOptions, protos: PackageDefinition) {
-    const { config, logger, metrics, manifest } = options;
+    const { config, logger, metrics, manifest, service, invoker } = options;
     this.#logger = logger;
     this.#connectionsGauge = metrics.gauge('jubako_connections', { protocol: 'grpc' });
     this.#recorder = new RpcRecorder({
@@ -66,17 +67,18 @@ class GrpcServer implements ProtocolServer {
 
     const isReady = (): boolean => !this.#isDraining && options.readiness().ready;
     const refuse = this.#refuse;
-    this.#health = new Health(['', INFERENCE, ...manifest.runners.map((runner) => runner.name)], isReady, refuse);
-    this.#serve(serviceOf(protos, HEALTH), this.#health.implementation());
-    const models = new Models(manifest, options.service);
-    const admission = new Admission(config.maxConcurrency);
-    this.#serve(
-      serviceOf(protos, INFERENCE),
-      openInference({ manifest, models, invoker: options.invoker, isReady, admission, refuse }),
+    const bento = bentoServiceName(config.protocolVersion);
+    this.#health = new Health(
+      ['', INFERENCE, bento, ...manifest.runners.map((runner) => runner.name)],
+      isReady,
+      refuse,
     );
-    if (config.reflection) {
-      new ReflectionService(protos, { services: [HEALTH, INFERENCE] }).addToServer({ addService: this.#serve });
-    }
+    this.#serve(serviceOf(protos, HEALTH), this.#health.implementation());
+    const models = new Models(manifest, service);
+    const admission = new Admission(config.maxConcurrency);
+    this.#serve(serviceOf(protos, INFERENCE), openInference({ manifest, models, invoker, isReady, admission, refuse }));
+    this.#serve(serviceOf(protos, bento), bentoService({ service, invoker, admission, refuse }));
+    if (config.reflection) addReflection(protos, [HEALTH, INFERENCE, bento], this.#serve);
     if (config.channelz) this.#serve(getChannelzServiceDefinition(), getChannelzHandlers());
 
     this.#front = new Http2Front(this.#server, {

@@ -37,7 +37,6 @@ export function loadProtos(files: readonly string[]): Promise<PackageDefinition>
     keepCase: true,
     enums: String,
     oneofs: true,
-    includeDirs: [PROTO_FOLDER],
   });
 }
 

@@ -161,7 +161,8 @@ function refuseBadBools(name: string, data: Uint8Array): void {
   }
 }
 
-function fromInt64s(dtype: 'int64' | 'uint64', list: readonly Int64[]): BigInt64Array | BigUint64Array {
+/** Element for element, bit for bit. */
+export function fromInt64s(dtype: 'int64' | 'uint64', list: readonly Int64[]): BigInt64Array | BigUint64Array {
   const data = allocateData(dtype, list.length);
   const words = new Int32Array(data.buffer);
   for (let i = 0; i < list.length; i += 1) {
@@ -172,7 +173,8 @@ function fromInt64s(dtype: 'int64' | 'uint64', list: readonly Int64[]): BigInt64
   return data;
 }
 
-function toInt64s(data: BigInt64Array | BigUint64Array, unsigned: boolean): Int64[] {
+/** Element for element, bit for bit. */
+export function toInt64s(data: BigInt64Array | BigUint64Array, unsigned: boolean): Int64[] {
   const words = new Int32Array(data.buffer, data.byteOffset, data.length * 2);
   const list = new Array<Int64>(data.length);
   for (let i = 0; i < list.length; i += 1)

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket, type TlsOptions } from 'node:tls';
+import { refuseUnknownCertificate } from '../net/tls-files.js';
 import type { Logger } from '../telemetry/logger.js';
 
 const ALPN = 'h2';
@@ -24,6 +25,7 @@ export function createTlsFront(
     socket.on('error', (error) => {
       logger.debug({ event: 'connection.failed', err: error }, 'TLS connection failed');
     });
+    if (refuseUnknownCertificate(socket, tls)) return;
     if (socket.alpnProtocol === ALPN) return onSecure(socket);
     logger.debug({ event: 'connection.refused', alpn: socket.alpnProtocol }, 'TLS client did not offer ALPN h2');
     socket.end(NOT_HTTP2);

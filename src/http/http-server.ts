@@ -1,7 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
+import type { TLSSocket } from 'node:tls';
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { JubakoError } from '../errors.js';
+import { refuseUnknownCertificate } from '../net/tls-files.js';
 import type { ProtocolServer, ProtocolServerOptions } from '../service/protocol-server.js';
 import { addApiRoutes } from './api-routes.js';
 import { Connections } from './connections.js';
@@ -87,6 +89,9 @@ function createNodeServer(options: ProtocolServerOptions, connections: Connectio
     tls === undefined
       ? createServer(settings, onRequest)
       : createTlsServer({ handshakeTimeout: HANDSHAKE_TIMEOUT_MS, ...tls, ...settings }, onRequest);
+  if (tls !== undefined) {
+    server.prependListener('secureConnection', (socket: TLSSocket) => refuseUnknownCertificate(socket, tls));
+  }
   server.on('checkContinue', (request: IncomingMessage, response: TrackedResponse) => {
     const exchange = begin(request, response);
     if (exchange === undefined) return;

@@ -21,6 +21,8 @@ export interface WorkerBoot {
   readonly workingDir: string;
   readonly runtimeDir: string;
   readonly tls: TlsMaterial | null;
+  /** PEM of `sslCaCerts`: authorities whose runners behind `tls://` are believed. */
+  readonly trustedCa: string | null;
   /** For a runner worker: which runner, and where it listens; null: connections are handed in by the primary. */
   readonly runner: { readonly name: string; readonly socketPath: string | null } | null;
 }

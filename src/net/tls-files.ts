@@ -1,6 +1,12 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { createSecureContext, type SecureVersion, type TlsOptions } from 'node:tls';
+import {
+  createSecureContext,
+  type SecureContextOptions,
+  type SecureVersion,
+  type TlsOptions,
+  type TLSSocket,
+} from 'node:tls';
 import type { ServerConfig } from '../config/settings.js';
 import { JubakoError } from '../errors.js';
 import type { TlsMaterial } from '../ipc/worker-boot.js';
@@ -24,7 +30,7 @@ export function readTlsMaterial(config: SslSettings, ticketKeys: Buffer): TlsMat
     cert: readPem('sslCertfile', sslCertfile),
     key: readPem('sslKeyfile', sslKeyfile),
     passphrase: config.sslKeyfilePassword,
-    ca: config.sslCaCerts === null ? null : readPem('sslCaCerts', config.sslCaCerts),
+    ca: readTrustedCa(config.sslCaCerts),
     clientCertificate: (config.sslCertReqs ?? 'none') as TlsMaterial['clientCertificate'],
     minVersion: config.sslVersion as SecureVersion | null,
     ciphers: config.sslCiphers,
@@ -48,6 +54,48 @@ export function toTlsOptions(material: TlsMaterial): TlsOptions {
     ...(material.minVersion !== null && { minVersion: material.minVersion }),
     ...(material.ciphers !== null && { ciphers: material.ciphers }),
   };
+}
+
+/**
+ * The certificates of `sslCaCerts`: OpenSSL takes a file without one silently, and then trusts nobody.
+ * @throws {JubakoError} CONFIG_INVALID
+ */
+export function readTrustedCa(path: string | null): string | null {
+  if (path === null) return null;
+  const pem = readPem('sslCaCerts', path);
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
+  if (blocks.length === 0)
+    throw new JubakoError('CONFIG_INVALID', `Cannot use sslCaCerts "${path}": it holds no PEM certificate`);
+  for (const block of blocks) {
+    try {
+      new X509Certificate(block);
+    } catch (cause) {
+      throw new JubakoError('CONFIG_INVALID', `Cannot use sslCaCerts "${path}": ${(cause as Error).message}`, {
+        cause,
+      });
+    }
+  }
+  return pem;
+}
+
+/** For `tls.connect` to runners: what this server trusts, and its own certificate where it has one. */
+export function toLinkTlsOptions(material: TlsMaterial | null, trustedCa: string | null): SecureContextOptions {
+  return {
+    ...(trustedCa !== null && { ca: trustedCa }),
+    ...(material !== null && { cert: material.cert, key: material.key }),
+    ...(material?.passphrase != null && { passphrase: material.passphrase }),
+  };
+}
+
+/**
+ * Where client certificates are optional, one that nobody vouches for is refused all the same, as Python's CERT_OPTIONAL
+ * does; OpenSSL as Node drives it lets it in. Closes such a connection. @returns true if it did.
+ */
+export function refuseUnknownCertificate(socket: TLSSocket, options: TlsOptions): boolean {
+  if (options.requestCert !== true || options.rejectUnauthorized !== false || socket.authorized) return false;
+  if (Object.keys(socket.getPeerCertificate()).length === 0) return false;
+  socket.destroy();
+  return true;
 }
 
 function readPem(setting: string, path: string): string {

@@ -66,8 +66,16 @@ export class ComputeLane implements Lane {
     this.ready = new Promise((resolve, reject) => {
       this.#thread.on('message', (message: FromThread) => {
         if (message.type === 'ready') resolve();
-        else if (message.type === 'loadFailed') reject(withStack(JubakoError.fromBody(message.error), message.stack));
+        else if (message.type === 'loadFailed') reject(JubakoError.fromBody(message.error));
         else this.#settle(message);
+      });
+      this.#thread.once('exit', (code) => {
+        reject(
+          new JubakoError(
+            'SERVICE_INVALID',
+            `Cannot load the runner "${boot.runner}": its thread ended by itself (code ${code})`,
+          ),
+        );
       });
       this.#thread.once('error', (error) => {
         reject(
@@ -126,11 +134,6 @@ export class ComputeLane implements Lane {
     }
     this.#pending.clear();
   }
-}
-
-function withStack(error: JubakoError, stack: string | undefined): JubakoError {
-  if (stack !== undefined) error.stack = stack;
-  return error;
 }
 
 function transferOf(payload: ThreadPayload): ArrayBuffer[] {

@@ -18,6 +18,7 @@ async function serve(port: MessagePort, boot: ThreadBoot): Promise<void> {
   const post = (message: FromThread, transfer: readonly ArrayBuffer[] = []): void => {
     port.postMessage(message, [...transfer]);
   };
+  process.setSourceMapsEnabled(true); // stacks of the user's code name the user's lines
   let runner: RunnerDefinition;
   let model: unknown;
   try {
@@ -30,11 +31,9 @@ async function serve(port: MessagePort, boot: ThreadBoot): Promise<void> {
     await runner.warmup?.(model);
   } catch (thrown) {
     const { message, stack } = thrown instanceof Error ? thrown : new Error(String(thrown));
-    const error =
-      thrown instanceof JubakoError
-        ? thrown
-        : new JubakoError('SERVICE_INVALID', `Cannot load the runner "${boot.runner}": ${message}`);
-    post({ type: 'loadFailed', error: error.toBody(), stack });
+    const code = thrown instanceof JubakoError ? thrown.code : 'SERVICE_INVALID';
+    const said = thrown instanceof JubakoError ? message : `Cannot load the runner "${boot.runner}": ${message}`;
+    post({ type: 'loadFailed', error: { code, message: said, details: { stack } } });
     return;
   }
 

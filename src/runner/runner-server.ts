@@ -1,11 +1,14 @@
 import { rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
+import type { TLSSocket, TlsOptions } from 'node:tls';
 import type { ServerConfig } from '../config/settings.js';
 import { JubakoError } from '../errors.js';
 import type { EntryPoint } from '../ipc/messages.js';
 import type { LinkLoad } from '../link/frame.js';
 import { LinkServer } from '../link/link-server.js';
+import { refuseUnknownCertificate } from '../net/tls-files.js';
 import type { RunnerManifest } from '../service/manifest.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Metrics } from '../telemetry/metrics.js';
@@ -21,6 +24,8 @@ export interface RunnerServerOptions {
   readonly runner: RunnerManifest;
   /** The unix socket to listen on; null: connections are handed in by `accept`. */
   readonly socketPath: string | null;
+  /** For a port that other machines reach; a unix socket needs none. */
+  readonly tls: TlsOptions | undefined;
   readonly worker: string;
   readonly config: ServerConfig;
   readonly logger: Logger;
@@ -52,12 +57,17 @@ export async function startRunnerServer(options: RunnerServerOptions): Promise<R
     },
   });
   let state: 'loading' | 'ready' | 'draining' = 'loading';
-  const server = createServer((request, response) => {
+  const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
     void answerProbe(request, response, state, options).catch((thrown: unknown) => {
       const error = JubakoError.from(thrown);
       sendText(response, error.kind.http, `${error.message}\n`);
     });
-  });
+  };
+  const server = options.tls === undefined ? createServer(onRequest) : createTlsServer(options.tls, onRequest);
+  const { tls } = options;
+  if (tls !== undefined) {
+    server.prependListener('secureConnection', (socket: TLSSocket) => refuseUnknownCertificate(socket, tls));
+  }
   server.on('upgrade', (request, socket, head) => {
     links.handleUpgrade(request, socket, head);
   });

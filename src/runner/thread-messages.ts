@@ -41,7 +41,8 @@ export type ToThread =
 
 export type FromThread =
   | { readonly type: 'ready' }
-  | { readonly type: 'loadFailed'; readonly error: ErrorBody; readonly stack: string | undefined }
+  /** The stack of the user's code is in `details.stack`. */
+  | { readonly type: 'loadFailed'; readonly error: ErrorBody }
   | { readonly type: 'done'; readonly jobId: number; readonly result: ThreadResult; readonly computeMs: number }
   | {
       readonly type: 'failed';

@@ -1,3 +1,4 @@
+import { JubakoError } from '../errors.js';
 import type { Listener } from '../net/bind-listener.js';
 import type { RuntimeDir } from '../net/runtime-dir.js';
 import type { Logger } from '../telemetry/logger.js';
@@ -9,6 +10,8 @@ import type { Pool } from './pool.js';
 
 /** Least time that runners get to leave, even if the API workers have used up the whole grace. */
 const RUNNER_GRACE_MS = 1000;
+/** Of a server that was ended with work in its hands. */
+const EXIT_KILLED = 1;
 
 export class ServerLife {
   readonly closed: Promise<number>;
@@ -20,6 +23,7 @@ export class ServerLife {
   readonly #pools: Pool[] = [];
   #resolveClosed: (exitCode: number) => void = () => undefined;
   #stop: Promise<void> | undefined;
+  #exitCode: number | undefined;
 
   constructor(graceMs: number) {
     this.#graceMs = graceMs;
@@ -46,20 +50,23 @@ export class ServerLife {
     for (const pool of this.#pools) pool.serverIsUp();
   }
 
+  /** @param exitCode - unless a later `kill` has the last word. */
   stop(exitCode: number): Promise<void> {
-    this.#stop ??= this.#run(exitCode);
+    this.#exitCode ??= exitCode;
+    this.#stop ??= this.#run();
     return this.#stop;
   }
 
   /** Ends every process at once, without waiting for what they work on. */
   kill(): void {
-    void this.stop(1);
+    this.#exitCode = EXIT_KILLED;
+    void this.stop(EXIT_KILLED);
     for (const pool of this.#pools) pool.kill();
   }
 
-  async #run(exitCode: number): Promise<void> {
+  async #run(): Promise<void> {
     const startedAtMs = performance.now();
-    this.#stopping.abort();
+    this.#stopping.abort(new JubakoError('DRAINING', 'Cannot finish the start: the server was told to stop'));
     this.logger?.info({ event: 'server.draining', graceMs: this.#graceMs }, 'draining');
     for (const { listener } of this.#listeners) listener.close();
     const apis = this.#pools.filter(({ plan }) => plan.role !== 'runner');
@@ -71,6 +78,7 @@ export class ServerLife {
     await Promise.all(runners.map((pool) => pool.drain(leftMs)));
     this.runtimeDir?.remove();
     const totalMs = performance.now() - startedAtMs;
+    const exitCode = this.#exitCode ?? 0;
     this.logger?.info(
       { event: 'server.stopped', exitCode, apiMs: Math.round(apiMs), runnerMs: Math.round(totalMs - apiMs) },
       `stopped after ${Math.round(totalMs)} ms`,

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { formatHostPort, isLoopback } from '../config/addresses.js';
 import { cpuCount } from '../config/cpu-count.js';
@@ -8,7 +9,7 @@ import { JubakoError } from '../errors.js';
 import type { WorkerBoot } from '../ipc/worker-boot.js';
 import { bindListener, type Listener } from '../net/bind-listener.js';
 import { RuntimeDir } from '../net/runtime-dir.js';
-import { readTlsMaterial } from '../net/tls-files.js';
+import { readTlsMaterial, readTrustedCa } from '../net/tls-files.js';
 import { createLogger } from '../telemetry/logger.js';
 import { ConnectionDispatcher } from './connection-dispatcher.js';
 import { curlLine } from './curl-line.js';
@@ -31,7 +32,7 @@ export interface ServerAddresses {
   readonly http?: string;
   /** `localhost:3001`, as gRPC clients take it. */
   readonly grpc?: string;
-  /** `tcp://127.0.0.1:7001`, as runner maps take it. */
+  /** `tcp://127.0.0.1:7001`, `tls://…` with a certificate, as runner maps take it. */
   readonly runner?: string;
 }
 
@@ -77,9 +78,11 @@ async function run(options: StartOptions, life: ServerLife, addresses: MutableAd
   const { config } = loaded;
   const startedAtMs = performance.now();
   checkRunnerExposure(command, config);
+  const workingDir = openWorkingDir(config.workingDir);
   const logger = await createLogger({ config, worker: 'primary' });
   life.logger = logger;
   const tls = readTlsMaterial(config, randomBytes(48)) ?? null;
+  const trustedCa = readTrustedCa(config.sslCaCerts);
 
   // Ports first: a port that is taken should be known before anything else is begun.
   const dispatchers = new Map<
@@ -99,9 +102,10 @@ async function run(options: StartOptions, life: ServerLife, addresses: MutableAd
     addresses[wanted.name] = urlOf(wanted.name, entry.listener, tls !== null);
   }
 
+  logger.info({ event: 'server.listening', addresses }, `listening on ${Object.values(addresses).join(', ')}`);
+
   const runtimeDir = RuntimeDir.create(config.runtimeDir, process.env);
   life.runtimeDir = runtimeDir;
-  const workingDir = resolve(config.workingDir ?? '.');
   const describerBoot = { target, serviceFile: loaded.serviceFile ?? null, workingDir, runtimeDir: runtimeDir.path };
   const description = await describe(describerBoot, life.stopping);
   const plan = makePlan({
@@ -111,13 +115,14 @@ async function run(options: StartOptions, life: ServerLife, addresses: MutableAd
     cpus: cpuCount(),
     socketPath: (name) => runtimeDir.socketPath(name),
   });
-  if (life.stopping.aborted) throw new JubakoError('DRAINING', 'Cannot finish the start: the server was told to stop');
+  life.stopping.throwIfAborted();
 
   const metrics = new MetricsHub();
   const bootOf = (poolPlan: PoolPlan, index: number): WorkerBoot => ({
     config,
     workingDir,
     tls,
+    trustedCa,
     entry: description.entry,
     manifest: description.manifest,
     runtimeDir: runtimeDir.path,
@@ -149,9 +154,20 @@ async function run(options: StartOptions, life: ServerLife, addresses: MutableAd
     life.addPool(pool);
     return pool;
   });
-  await Promise.all(pools.map((pool) => pool.start()));
+  await Promise.race([Promise.all(pools.map((pool) => pool.start())), rejectWhenAborted(life.stopping)]);
   life.becameReady();
   announce(options, description, plan, addresses, Math.round(performance.now() - startedAtMs), life);
+}
+
+/** Pools of a server that is told to stop never become ready. */
+function rejectWhenAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const onAbort = (): void => {
+      reject(JubakoError.from(signal.reason));
+    };
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+  });
 }
 
 interface WantedListener {
@@ -189,18 +205,26 @@ function urlOf(name: WantedListener['name'], { host, port }: Listener, isTls: bo
   const reachable = host === '0.0.0.0' || host === '::' ? 'localhost' : host;
   const authority = formatHostPort(reachable, port);
   if (name === 'grpc') return authority;
-  if (name === 'runner') return `tcp://${authority}`;
+  if (name === 'runner') return `${isTls ? 'tls' : 'tcp'}://${authority}`;
   return `${isTls ? 'https' : 'http'}://${authority}`;
+}
+
+/** @throws {JubakoError} CONFIG_INVALID - it is no folder. */
+function openWorkingDir(setting: string | null): string {
+  const folder = resolve(setting ?? '.');
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true) return folder;
+  throw new JubakoError('CONFIG_INVALID', `Cannot work in workingDir "${folder}": it is no folder`);
 }
 
 /** Whoever reaches a runner can run its model: off this machine only with a token, or by the user's own word. */
 function checkRunnerExposure(command: CommandName, config: ServerConfig): void {
   if (command !== 'start-runner-server' || isLoopback(config.host)) return;
-  if (config.linkToken !== null || config.linkInsecure) return;
+  const asksForCertificate = config.sslCertfile !== null && config.sslCertReqs === 'required';
+  if (config.linkToken !== null || config.linkInsecure || asksForCertificate) return;
   throw new JubakoError(
     'CONFIG_INVALID',
     `Cannot open a runner on "${config.host}" without a token: others could call it; set JUBAKO_LINK_TOKEN or --link-token-file on both tiers, ` +
-      'bind 127.0.0.1, or allow it with --link-insecure',
+      'ask for client certificates (sslCertReqs required), bind 127.0.0.1, or allow it with --link-insecure',
   );
 }
 

@@ -1,7 +1,7 @@
 import type { PrimaryChannel } from '../ipc/channel.js';
 import type { WorkerBoot, WorkerIdentity } from '../ipc/worker-boot.js';
 import { RunnerLinks } from '../link/runner-links.js';
-import { toTlsOptions } from '../net/tls-files.js';
+import { toLinkTlsOptions, toTlsOptions } from '../net/tls-files.js';
 import { createInvoker } from '../service/create-invoker.js';
 import { loadService } from '../service/load-service.js';
 import type { ProtocolServer, ProtocolServerOptions } from '../service/protocol-server.js';
@@ -56,7 +56,13 @@ export function runApiWorker(identity: WorkerIdentity, channel: PrimaryChannel):
     process.chdir(boot.workingDir);
     process.setSourceMapsEnabled(true);
     const logger = await createLogger({ config, worker: identity.name });
-    links = new RunnerLinks({ map: requiredRunners(boot), peer: identity.name, token: config.linkToken, logger });
+    links = new RunnerLinks({
+      map: requiredRunners(boot),
+      peer: identity.name,
+      token: config.linkToken,
+      logger,
+      tls: toLinkTlsOptions(boot.tls, boot.trustedCa),
+    });
     const opened = links;
     const [service, createServer] = await Promise.all([loadService(boot.entry), importServer(identity.role)]);
     const created = await createServer({

@@ -1,5 +1,6 @@
 import type { PrimaryChannel } from '../ipc/channel.js';
 import type { WorkerBoot, WorkerIdentity } from '../ipc/worker-boot.js';
+import { toTlsOptions } from '../net/tls-files.js';
 import { startRunnerServer, type RunnerServer } from '../runner/runner-server.js';
 import { createLogger } from '../telemetry/logger.js';
 import { Metrics } from '../telemetry/metrics.js';
@@ -53,6 +54,7 @@ export function runRunnerWorker(identity: WorkerIdentity, channel: PrimaryChanne
       entry: boot.entry,
       runner: manifest,
       socketPath: runner.socketPath,
+      tls: boot.tls === null || runner.socketPath !== null ? undefined : toTlsOptions(boot.tls),
       worker: identity.name,
       config,
       logger,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, test } from 'node:test';
 import { Client, credentials, status, type ClientDuplexStream } from '@grpc/grpc-js';
+import { fromJSON, loadSync, type MessageTypeDefinition } from '@grpc/proto-loader';
 import { JubakoError } from '#dist/errors.js';
 import { defineService, type ServiceDefinition } from '#dist/service/define.js';
 import type { ApiCall } from '#dist/service/invoke.js';
@@ -61,8 +62,8 @@ describe('Call', () => {
     const [given] = calls as [ApiCall];
     assert.equal(given.requestId, 'r-1');
     assert.ok((given.deadlineAtMs ?? Infinity) <= performance.now() + 60_000);
-    assert.equal(given.signal.aborted, false);
-    const aborted = once(given.signal, 'abort');
+    assert.equal(given.cancellation.signal.aborted, false);
+    const aborted = once(given.cancellation.signal, 'abort');
     cancel();
     await aborted;
     await failed;
@@ -203,9 +204,29 @@ describe('protocolVersion', () => {
     assert.equal((await health.check('bentoml.grpc.v1.BentoService')).response['status'], 'SERVING');
     await assert.rejects(health.check('bentoml.grpc.v1alpha1.BentoService'), { code: status.NOT_FOUND });
   });
+});
+
+describe('reflection', () => {
+  /** google.protobuf.FileDescriptorProto, as far as the test looks. */
+  interface Descriptor {
+    readonly name: string;
+    readonly dependency?: readonly string[];
+    readonly messageType?: readonly DescriptorMessage[];
+  }
+  interface DescriptorMessage {
+    readonly name: string;
+    readonly nestedType?: readonly DescriptorMessage[];
+    readonly reservedRange?: readonly unknown[];
+  }
+  // The bytes of FileDescriptorResponse, and those of FileDescriptorSet, which is the same but for the name.
+  const answers = fromJSON({ nested: { Answer: { fields: { files: { type: 'bytes', id: 4 } } } } });
+  const answerCodec = answers['Answer'] as MessageTypeDefinition<object, { readonly files: Buffer }>;
+  const setCodec = loadSync('google/protobuf/descriptor.proto')[
+    'google.protobuf.FileDescriptorSet'
+  ] as MessageTypeDefinition<object, { readonly file: readonly Descriptor[] }>;
 
   for (const version of ['v1', 'v1alpha1'] as const) {
-    test(`${version} can be looked up by reflection, with the messages of Google that it uses`, async (t) => {
+    test(`tells of ${version} what strict clients accept: imports, names of map entries, no reserved ranges`, async (t) => {
       const { grpc } = await startBento(t, { config: { protocolVersion: version, reflection: true } });
       const client = new Client(`localhost:${grpc.port}`, credentials.createInsecure());
       t.after(() => {
@@ -214,15 +235,28 @@ describe('protocolVersion', () => {
       const bytes = (value: Buffer): Buffer => value;
       const path = '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo';
       const stream: ClientDuplexStream<Buffer, Buffer> = client.makeBidiStreamRequest(path, bytes, bytes);
-      const look = async (field: number, text: string): Promise<string> => {
+      const ask = async (field: number, text: string): Promise<Buffer> => {
         stream.write(Buffer.concat([Buffer.from([(field << 3) | 2, text.length]), Buffer.from(text)]));
         const [answer] = (await once(stream, 'data')) as [Buffer];
-        return answer.toString('latin1');
+        return answer;
       };
-      assert.match(await look(7, ''), new RegExp(`bentoml\\.grpc\\.${version}\\.BentoService`));
-      assert.match(await look(4, `bentoml.grpc.${version}.BentoService`), /serialized_bytes/);
-      assert.match(await look(4, 'google.protobuf.Value'), /ListValue/);
-      assert.match(await look(4, 'google.protobuf.StringValue'), /StringValue/);
+      const filesOf = async (symbol: string): Promise<readonly Descriptor[]> =>
+        setCodec.deserialize(answerCodec.deserialize(await ask(4, symbol)).files).file;
+      const entriesOf = (file: Descriptor | undefined, message: string): unknown =>
+        file?.messageType?.find(({ name }) => name === message)?.nestedType?.map(({ name }) => name);
+
+      assert.match((await ask(7, '')).toString('latin1'), new RegExp(`bentoml\\.grpc\\.${version}\\.BentoService`));
+      const [bento, google] = await filesOf(`bentoml.grpc.${version}.BentoService`);
+      assert.equal(google?.name, 'google_protobuf.proto');
+      assert.deepEqual(bento?.dependency, [google.name]);
+      assert.equal(google.dependency, undefined);
+      assert.deepEqual(entriesOf(bento, 'Multipart'), ['FieldsEntry']);
+      assert.deepEqual(entriesOf(google, 'Struct'), ['FieldsEntry']);
+      for (const message of bento.messageType ?? []) assert.equal(message.reservedRange, undefined, message.name);
+
+      const [inference] = await filesOf('inference.ModelInferRequest');
+      assert.equal(inference?.dependency, undefined);
+      assert.ok((entriesOf(inference, 'ModelInferRequest') as string[]).includes('ParametersEntry'));
       stream.end();
       await once(stream.resume(), 'end');
     });

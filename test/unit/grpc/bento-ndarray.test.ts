@@ -65,10 +65,17 @@ describe('readNdArray', () => {
     assert.deepEqual(read('float64', { uint64_values: [long(-1, -1)] }).data, Float64Array.of(2 ** 64));
   });
 
+  test('takes bools from integers that are 0 or 1', () => {
+    assert.deepEqual(read('bool', { bool_values: [true, false] }).data, Uint8Array.of(1, 0));
+    assert.deepEqual(read('bool', { int32_values: [1, 0] }).data, Uint8Array.of(1, 0));
+    assert.deepEqual(read('bool', { uint64_values: [long(1, 0, true)] }).data, Uint8Array.of(1));
+    refuses(() => read('bool', { int64_values: [long(2, 0)] }), /element 0 is 2; wanted 0 to 1 for bool/);
+  });
+
   test('refuses lists of another kind', () => {
     refuses(() => read('int8', { float_values: [1] }), /in float_values; wanted int32_values or .* for int8/);
     refuses(() => read('float32', { bool_values: [true] }), /in bool_values; wanted float_values or/);
-    refuses(() => read('bool', { int32_values: [1] }), /in int32_values; wanted bool_values for bool/);
+    refuses(() => read('bool', { float_values: [1] }), /in float_values; wanted bool_values or .* for bool/);
     refuses(() => read('string', { double_values: [1] }), /in double_values; wanted string_values for string/);
     refuses(() => read('float64', { string_values: ['1'] }), /in string_values; wanted float_values or/);
     refuses(() => read('int8', { dtype: 'DTYPE_DOUBLE', shape: [0] }), /in double_values; wanted int32_values or/);
