@@ -4,6 +4,7 @@ import type { SecureContextOptions } from 'node:tls';
 import { formatRunnerAddress, type RunnerAddress } from '../config/addresses.js';
 import { JubakoError } from '../errors.js';
 import { decodeValue } from '../tensor/index.js';
+import { CallTable } from './call-table.js';
 import type { WorkerView } from './choose-worker.js';
 import { connectLink } from './connect-link.js';
 import { parseErrorBody } from './error-body.js';
@@ -66,7 +67,7 @@ export class LinkConnection implements CallHolder, WorkerView {
   reportedAtMs = -Infinity;
   readonly #options: LinkConnectionOptions;
   readonly #owner: LinkConnectionOwner;
-  readonly #calls = new Map<number, OutgoingCall>();
+  readonly #calls = new CallTable<OutgoingCall>();
   readonly #methodIndexes = new Map<string, number>();
   readonly #connecting: ClientRequest;
   readonly #reader = new FrameReader(FIRST_FRAME_MAX_BYTES, (frame) => {
@@ -133,7 +134,7 @@ export class LinkConnection implements CallHolder, WorkerView {
     call.id = id;
     call.holder = this;
     call.isRepeatable = this.methods[methodIndex]?.idempotent === true;
-    this.#calls.set(id, call);
+    this.#calls.add(id, call);
   }
 
   drop(call: OutgoingCall): void {
@@ -313,7 +314,7 @@ export class LinkConnection implements CallHolder, WorkerView {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     this.#reader.stop();
-    const calls = [...this.#calls.values()];
+    const calls = this.#calls.values();
     this.#calls.clear();
     for (const call of calls) call.holder = undefined;
     this.#owner.onClosed(this, error, calls);

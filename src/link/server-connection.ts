@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import { JubakoError, type ErrorBody } from '../errors.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { EncodedValue } from '../tensor/index.js';
+import { CallTable } from './call-table.js';
 import { encodeErrorBody } from './error-body.js';
 import {
   FLAG_NOT_BEGUN,
@@ -38,7 +39,7 @@ export class ServerConnection implements CallOwner {
   readonly #options: ServerConnectionOptions;
   readonly #reader: FrameReader;
   readonly #writer: FrameWriter;
-  readonly #calls = new Map<number, IncomingCall>();
+  readonly #calls = new CallTable<IncomingCall>();
   #hello: ServerHello | undefined;
   #peer: string | undefined;
   #isLeaving = false;
@@ -187,7 +188,7 @@ export class ServerConnection implements CallOwner {
     if (this.#calls.size >= hello.maxInFlight) return this.#fail(frame.id, FLAG_NOT_BEGUN, full(hello), NO_TIMING);
     const deadlineAtMs = remainingMs === 0 ? undefined : performance.now() + remainingMs;
     const call = new IncomingCall(this, frame, method.name, deadlineAtMs);
-    this.#calls.set(call.id, call);
+    this.#calls.add(call.id, call);
     try {
       this.#options.onCall(call);
     } catch (thrown) {
@@ -256,7 +257,7 @@ export class ServerConnection implements CallOwner {
   }
 
   #cancelAll(): void {
-    const calls = [...this.#calls.values()];
+    const calls = this.#calls.values();
     this.#calls.clear();
     for (const call of calls) call.cancel(); // C3
   }

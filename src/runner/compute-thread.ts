@@ -1,6 +1,7 @@
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
+import { Cancellation } from '../cancellation.js';
 import { JubakoError } from '../errors.js';
-import type { MethodDefinition, RunnerDefinition } from '../service/define.js';
+import type { MethodDefinition, RunContext, RunnerDefinition } from '../service/define.js';
 import { loadService } from '../service/load-service.js';
 import type { TensorFields } from '../service/descriptor.js';
 import { Tensor, copyData, isNumericTensor } from '../tensor/index.js';
@@ -37,24 +38,39 @@ async function serve(port: MessagePort, boot: ThreadBoot): Promise<void> {
     return;
   }
 
-  const running = new Map<number, AbortController>();
+  const running = new Map<number, Cancellation>();
   port.on('message', (message: ToThread) => {
     if (message.type === 'abort') {
-      running.get(message.jobId)?.abort();
+      running.get(message.jobId)?.cancel(new JubakoError('CLIENT_GONE', 'Nobody waits for this batch any more'));
       return;
     }
-    const controller = new AbortController();
-    running.set(message.jobId, controller);
-    void runJob(runner, model, message, controller.signal, post).finally(() => running.delete(message.jobId));
+    const cancellation = new Cancellation();
+    running.set(message.jobId, cancellation);
+    void runJob(runner, model, message, cancellation, post).finally(() => running.delete(message.jobId));
   });
   post({ type: 'ready' });
+}
+
+/** The signal is made when the model asks for it: most never do. */
+class ContextOfRun implements RunContext {
+  readonly requestIds: readonly string[];
+  readonly #cancellation: Cancellation;
+
+  constructor(cancellation: Cancellation, requestIds: readonly string[]) {
+    this.requestIds = requestIds;
+    this.#cancellation = cancellation;
+  }
+
+  get signal(): AbortSignal {
+    return this.#cancellation.signal;
+  }
 }
 
 async function runJob(
   runner: RunnerDefinition,
   model: unknown,
   job: RunMessage,
-  signal: AbortSignal,
+  cancellation: Cancellation,
   post: (message: FromThread, transfer?: readonly ArrayBuffer[]) => void,
 ): Promise<void> {
   const startedAtMs = performance.now();
@@ -63,7 +79,7 @@ async function runJob(
     const method = runner.methods[job.method];
     if (method === undefined) throw new JubakoError('NOT_FOUND', `Cannot find the method "${label}"`);
     const input = readPayload(job.payload);
-    const output = await method.run(model, input, { signal, requestIds: job.requestIds });
+    const output = await method.run(model, input, new ContextOfRun(cancellation, job.requestIds));
     const result = writeResult(method, output, job.rows, label);
     const transfer =
       result.kind === 'tensors' ? result.tensors.flatMap(buffersOf) : [result.text.buffer as ArrayBuffer];

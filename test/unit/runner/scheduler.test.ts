@@ -12,7 +12,12 @@ import { decodeValue, encodeValue, tensorOf, type EncodedValue, type Tensor } fr
 
 /** A lane that runs nothing by itself: the test ends each job. */
 class FakeLane implements Lane {
-  readonly jobs: { job: LaneJob; aborted: boolean; done(result: LaneDone): void; fail(error: LaneError): void }[] = [];
+  readonly jobs: {
+    job: LaneJob;
+    aborted: boolean;
+    done: (result: LaneDone) => void;
+    fail: (error: LaneError) => void;
+  }[] = [];
   #wakers: (() => void)[] = [];
 
   run(job: LaneJob): RunningJob {

@@ -43,7 +43,7 @@ for (const [what, dtype, shape, value, message] of [
   ['a fraction for an integer', 'int32', [-1], [1.5], /\/0 must be a whole number/],
   ['an integer out of range', 'uint8', [-1], [256], /from 0 to 255, got 256/],
   ['a wrong size', 'float32', [-1, 2], [[1, 2, 3]], /shape \[1, 3\]: wanted \[-1, 2\]/],
-  ['an infinity', 'float32', [-1], [1e999], /NaN or infinity/],
+  ['an infinity', 'float32', [-1], [Infinity], /NaN or infinity/],
   ['a negative size', 'float32', [-1, 2], { shape: [-1, 2], data: [] }, /-1 is not a whole number/],
   ['sizes that overflow', 'float32', [-1, -1], { shape: [1e9, 1e9], data: [] }, /more than/],
   ['too little data', 'float32', [-1, 2], { shape: [2, 2], data: [1] }, /must have 4 elements, got 1/],

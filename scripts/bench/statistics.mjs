@@ -1,0 +1,40 @@
+/** Of an even count the mean of the two in the middle. */
+export function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/** @param share - 0.99 for p99. Nearest rank; sorts `values` in place. */
+export function percentile(values, share) {
+  values.sort((a, b) => a - b);
+  return values[Math.min(values.length - 1, Math.ceil(values.length * share) - 1)];
+}
+
+/**
+ * Compares two sides that were measured in turn. The ratio is taken within each round, so that what the machine did
+ * meanwhile is in both of its sides; the median of the rounds is what counts.
+ * @param rounds - [{ a, b }], the same metrics in each.
+ */
+export function ratioOf(rounds, metric) {
+  const ratios = rounds.map(({ a, b }) => a[metric] / b[metric]);
+  return {
+    a: median(rounds.map(({ a }) => a[metric])),
+    b: median(rounds.map(({ b }) => b[metric])),
+    ratio: median(ratios),
+    lowest: Math.min(...ratios),
+    highest: Math.max(...ratios),
+  };
+}
+
+/** `count` rounds of both sides in turn; which goes first changes with each round. */
+export async function interleave(count, measureA, measureB) {
+  const rounds = [];
+  for (let i = 0; i < count; i += 1) {
+    const aFirst = i % 2 === 0;
+    const first = await (aFirst ? measureA : measureB)();
+    const second = await (aFirst ? measureB : measureA)();
+    rounds.push(aFirst ? { a: first, b: second } : { a: second, b: first });
+  }
+  return rounds;
+}
