@@ -35,6 +35,8 @@ export interface LinkSlotOwner {
 }
 
 const MAX_DUPLICATES = 8;
+/** First attempts of a slot whose failures are no news: about three seconds of them. */
+const PATIENT_FAILURES = 8;
 
 /** Keeps one address of a runner connected. */
 export class LinkSlot implements LinkConnectionOwner {
@@ -49,6 +51,8 @@ export class LinkSlot implements LinkConnectionOwner {
   #worker: string | undefined;
   #failures = 0;
   #duplicates = 0;
+  /** The present problem stands in the log for operators. */
+  #isReported = false;
   #retryTimer: NodeJS.Timeout | undefined;
   #isRetired = false;
 
@@ -109,6 +113,7 @@ export class LinkSlot implements LinkConnectionOwner {
     }
     this.#failures = 0;
     this.#duplicates = 0;
+    this.#isReported = false;
     this.#worker = hello.worker;
     this.problem = '';
     this.#options.logger.info(
@@ -154,13 +159,19 @@ export class LinkSlot implements LinkConnectionOwner {
     this.#failures += 1;
   }
 
-  /** Once for each new problem: a runner that is away for an hour is one line, not 3600. */
+  /**
+   * Once for each new problem: a runner that is away for an hour is one line, not 3600. A runner that was never there is
+   * most likely starting still, which is a problem only when it lasts.
+   */
   #report(error: JubakoError): void {
-    if (error.message === this.problem) return;
+    const isPatient = this.#worker === undefined && this.#failures <= PATIENT_FAILURES;
+    const isKnown = error.message === this.problem && (isPatient || this.#isReported);
     this.problem = error.message;
+    if (isKnown) return;
+    this.#isReported = !isPatient;
     const { logger, runner } = this.#options;
     const facts = { event: 'link.lost', runner, address: this.address, code: error.code };
-    logger.warn(facts, `no connection to runner "${runner}": ${error.message}`);
+    logger[isPatient ? 'debug' : 'warn'](facts, `no connection to runner "${runner}": ${error.message}`);
   }
 
   #all(): LinkConnection[] {

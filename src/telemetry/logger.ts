@@ -22,7 +22,7 @@ export async function createLogger(options: LoggerOptions): Promise<Logger> {
     const { default: pretty } = await import('pino-pretty');
     const stream = pretty({
       sync: true,
-      ignore: 'pid,worker,event',
+      ignore: 'pid,worker,event,name',
       messageFormat: '{worker} {msg}',
       translateTime: 'HH:MM:ss.l',
       singleLine: true,
