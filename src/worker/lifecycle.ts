@@ -57,7 +57,9 @@ export function superviseWorker(options: WorkerEndOptions): { drain(graceMs: num
     if (ending) return;
     ending = true;
     clearInterval(push);
+    const startedAtMs = performance.now();
     await options.drain(graceMs);
+    logger.debug({ event: 'worker.drained', drainedMs: Math.round(performance.now() - startedAtMs) }, 'drained');
     await channel.sendLast({ type: 'metrics', delta: metrics.takeDelta() });
     if (isOrphan) removeRuntimeDir(runtimeDir);
     logger.flush(() => {
