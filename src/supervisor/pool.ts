@@ -1,5 +1,5 @@
 import { JubakoError } from '../errors.js';
-import type { FromWorker } from '../ipc/messages.js';
+import type { FromWorker, ToWorker } from '../ipc/messages.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { ConnectionDispatcher } from './connection-dispatcher.js';
@@ -15,6 +15,8 @@ export interface PoolOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly onMessage: (worker: WorkerHandle, message: FromWorker) => void;
+  /** A worker became ready, at the start or again. */
+  readonly onReady: (worker: WorkerHandle) => void;
   /** Told of every death, so that what the worker had counted is kept apart from what it showed. */
   readonly onExit: (worker: WorkerHandle) => void;
 }
@@ -61,6 +63,11 @@ export class Pool {
     });
   }
 
+  /** To every worker that runs. */
+  send(message: ToWorker): void {
+    for (const worker of this.workers) worker.send(message);
+  }
+
   serverIsUp(): void {
     for (const worker of this.workers) worker.serverIsUp();
   }
@@ -97,6 +104,7 @@ export class Pool {
         return;
       case 'ready':
         this.dispatcher?.flush();
+        this.#options.onReady(worker);
         if (this.workers.every(({ state }) => state === 'ready')) this.#resolveReady?.();
         return;
       case 'refused':

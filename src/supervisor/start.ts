@@ -130,13 +130,19 @@ async function run(options: StartOptions, life: ServerLife, addresses: MutableAd
       poolPlan.runner === null ? null : { name: poolPlan.runner, socketPath: poolPlan.socketPaths?.[index] ?? null },
   });
   const env = { JUBAKO_RUNNER_MAP: JSON.stringify(plan.runnerMap) };
-  const pools = plan.pools.map((poolPlan) => {
+  const apiPools = (): readonly Pool[] => pools.filter((pool) => pool.plan.role !== 'runner');
+  const pools = plan.pools.map((poolPlan): Pool => {
     const pool = new Pool({
       plan: poolPlan,
       logger,
       metrics: metrics.own,
       onMessage: (worker, message) => {
         metrics.onMessage(worker, message);
+      },
+      onReady: (worker) => {
+        // Callers connect at once instead of at their next try.
+        if (worker.role === 'runner')
+          for (const api of apiPools()) api.send({ type: 'runnerMap', map: plan.runnerMap });
       },
       onExit: (worker) => {
         metrics.forget(worker.name);
@@ -146,7 +152,7 @@ async function run(options: StartOptions, life: ServerLife, addresses: MutableAd
         boot: () => ({ type: 'boot', boot: bootOf(poolPlan, index) }),
       }),
     });
-    const entry = dispatchers.get(poolPlan.role === 'runner' ? 'runner' : poolPlan.role);
+    const entry = dispatchers.get(poolPlan.role);
     if (entry !== undefined && poolPlan.socketPaths === null) {
       entry.pool = pool;
       pool.dispatcher = entry.dispatcher;

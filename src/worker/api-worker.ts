@@ -1,4 +1,6 @@
-import type { WorkerBoot, WorkerIdentity } from '../ipc/worker-boot.js';
+import type { RunnerMap } from '../config/addresses.js';
+import type { Manifest } from '../ipc/manifest.js';
+import type { WorkerIdentity } from '../ipc/worker-boot.js';
 import { RunnerLinks } from '../link/runner-links.js';
 import { toLinkTlsOptions, toTlsOptions } from '../net/tls-files.js';
 import { createInvoker } from '../service/create-invoker.js';
@@ -13,7 +15,7 @@ export async function startApiWorker(context: HostContext): Promise<HostedServer
   const { config, manifest, tls } = boot;
   process.setSourceMapsEnabled(true);
   const links = new RunnerLinks({
-    map: requiredRunners(boot),
+    map: requiredRunners(manifest, JSON.parse(process.env['JUBAKO_RUNNER_MAP'] ?? '{}') as RunnerMap),
     peer: identity.name,
     token: config.linkToken,
     logger,
@@ -39,7 +41,7 @@ export async function startApiWorker(context: HostContext): Promise<HostedServer
       server.accept(socket);
     },
     setRunnerMap(map) {
-      links.setMap(map);
+      links.setMap(requiredRunners(manifest, map));
     },
     drain: (graceMs) => drainAll(server, links, graceMs),
   };
@@ -53,8 +55,7 @@ async function drainAll(server: ProtocolServer, links: RunnerLinks, graceMs: num
 }
 
 /** The part of the runner map that this service uses; a map may serve several services. */
-function requiredRunners({ manifest }: WorkerBoot): Record<string, readonly string[]> {
-  const map = JSON.parse(process.env['JUBAKO_RUNNER_MAP'] ?? '{}') as Record<string, readonly string[]>;
+function requiredRunners(manifest: Manifest, map: RunnerMap): RunnerMap {
   const names = new Set(manifest.runners.map(({ name }) => name));
   return Object.fromEntries(Object.entries(map).filter(([name]) => names.has(name)));
 }
