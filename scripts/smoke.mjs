@@ -12,7 +12,10 @@ import { loadSync } from '@grpc/proto-loader';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const images = JSON.parse(readFileSync(new URL('../examples/digits/images.json', import.meta.url), 'utf8'));
 
-const server = spawn('npm', ['start', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
+const server = spawn('npm', ['start', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])], {
+  cwd: root,
+  stdio: ['ignore', 'pipe', 'inherit'],
+});
 const exited = new Promise((resolve) => server.once('exit', (code, signal) => resolve({ code, signal })));
 const giveUp = setTimeout(() => server.kill('SIGKILL'), 120_000);
 let primaryPid; // npm itself dies of the signals that it passes on, and its exit code says nothing of the server's
@@ -36,7 +39,10 @@ try {
     const overHttp = await response.json();
     const overGrpc = await infer(addresses.grpc, pixels);
     for (let digit = 0; digit < 10; digit += 1) {
-      assert.ok(Math.abs(overHttp.probabilities[digit] - probabilities[digit]) < 1e-4, 'HTTP gives what the model gave in training');
+      assert.ok(
+        Math.abs(overHttp.probabilities[digit] - probabilities[digit]) < 1e-4,
+        'HTTP gives what the model gave in training',
+      );
       assert.ok(Math.abs(overGrpc[digit] - probabilities[digit]) < 1e-4, 'gRPC gives the same');
     }
     if (overHttp.digit === label) agreed += 1;

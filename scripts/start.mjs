@@ -5,5 +5,11 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '--build', 'src'], { cwd: root, stdio: 'inherit' });
-process.argv = [process.argv[0], fileURLToPath(new URL('../dist/primary.js', import.meta.url)), 'serve', 'examples/digits', ...process.argv.slice(2)];
+process.argv = [
+  process.argv[0],
+  fileURLToPath(new URL('../dist/primary.js', import.meta.url)),
+  'serve',
+  'examples/digits',
+  ...process.argv.slice(2),
+];
 await import('../dist/primary.js');
