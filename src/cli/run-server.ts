@@ -29,9 +29,10 @@ export async function runServer(command: CommandName, { args, env, io }: Command
   try {
     server = await io.startServer({ command, target, loaded });
     act(); // a signal may have come while the supervisor was being loaded
-    const exitCode = await server.closed;
+    const { closed, ready } = server;
+    const exitCode = await Promise.race([closed, ready.then(() => closed)]);
     // Rejected if the start failed; a server that was told to stop before it was ready has not failed.
-    if (signals === 0) await server.ready;
+    if (signals === 0) await ready;
     return exitCode;
   } catch (thrown) {
     if (server !== undefined && signals > 0) return await server.closed;

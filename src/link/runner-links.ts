@@ -9,8 +9,9 @@ import { RunnerPool } from './runner-pool.js';
 
 export type { LinkRequest } from './outgoing-call.js';
 
-/** `reason` names what is missing, for people: `runner "digits" is not connected (unix:///…: connect ENOENT …)`. */
-export type LinkReadiness = { readonly ready: true } | { readonly ready: false; readonly reason: string };
+/** `reason` is for operators: it has addresses. What strangers may read is which `runner` is missing. */
+export type LinkReadiness =
+  { readonly ready: true } | { readonly ready: false; readonly runner: string; readonly reason: string };
 
 export interface RunnerLinksOptions {
   readonly map: RunnerMap;
@@ -54,7 +55,7 @@ export class RunnerLinks {
   }
 
   readiness(): LinkReadiness {
-    for (const pool of this.#pools.values()) if (!pool.isReady) return { ready: false, reason: pool.problem };
+    for (const [runner, pool] of this.#pools) if (!pool.isReady) return { ready: false, runner, reason: pool.problem };
     return { ready: true };
   }
 

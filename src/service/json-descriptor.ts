@@ -60,6 +60,7 @@ function compile(schema: JsonSchema): ValidateFunction {
   compiler ??= new (createRequire(import.meta.url)('ajv') as typeof AjvModule).Ajv({
     allErrors: false, // one error is enough for an answer, and an endless list is a way to attack
     strict: false, // schemas of users carry keywords of other tools
+    strictNumbers: true, // which `strict: false` would turn off: 1e999 is JSON, and Infinity is no number
     verbose: true,
   });
   return compiler.compile(schema);

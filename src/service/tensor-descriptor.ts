@@ -79,6 +79,7 @@ class TensorDescriptor implements Descriptor<Tensor> {
       );
     }
     if (!allowNonFinite) refuseNonFinite(value);
+    if (dtype === 'bool') refuseNonBits(value);
     return value;
   }
 }
@@ -156,6 +157,16 @@ function namingErrors<T>(name: string, read: () => T): T {
     const error = JubakoError.from(thrown);
     throw new JubakoError(error.code, `Tensor "${name}": ${error.message}`, { details: error.details, cause: error });
   }
+}
+
+/** Bytes of a binary body are taken as they are: a model must not see a bool that is 2. */
+function refuseNonBits(tensor: Tensor): void {
+  const bad = (tensor.data as Uint8Array).findIndex((bit) => bit > 1);
+  if (bad === -1) return;
+  throw new JubakoError(
+    'INVALID_INPUT',
+    `Cannot accept a bool tensor whose element ${bad} is ${preview(tensor.data[bad])}: wanted 0 or 1`,
+  );
 }
 
 function refuseNonFinite(tensor: Tensor): void {

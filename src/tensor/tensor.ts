@@ -7,6 +7,8 @@ import { DTYPES, isDtype, type Dtype, type DtypeData, type NumericDtype } from '
 /** Sizes above this cannot be held in one typed array by V8 and are refused before any multiplication overflows. */
 export const MAX_ELEMENTS = 2 ** 32;
 
+const MAX_SHOWN_DIMENSIONS = 32;
+
 /** Shared by every copy of this package, so that a tensor of the service's copy is a tensor here too. */
 const BRAND = Symbol.for('jubako.tensor');
 
@@ -68,8 +70,10 @@ export function elementCount(shape: readonly number[]): number {
   return count;
 }
 
+/** `[1, 64]`; of a shape with absurdly many dimensions only the beginning. */
 export function formatShape(shape: readonly number[]): string {
-  return `[${shape.join(', ')}]`;
+  if (shape.length <= MAX_SHOWN_DIMENSIONS) return `[${shape.join(', ')}]`;
+  return `[${shape.slice(0, MAX_SHOWN_DIMENSIONS).join(', ')}, … ${shape.length} dimensions]`;
 }
 
 /**

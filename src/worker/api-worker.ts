@@ -1,11 +1,11 @@
 import type { RunnerMap } from '../config/addresses.js';
 import type { Manifest } from '../ipc/manifest.js';
 import type { WorkerIdentity } from '../ipc/worker-boot.js';
-import { RunnerLinks } from '../link/runner-links.js';
+import { RunnerLinks, type LinkReadiness } from '../link/runner-links.js';
 import { toLinkTlsOptions, toTlsOptions } from '../net/tls-files.js';
 import { createInvoker } from '../service/create-invoker.js';
 import { loadService } from '../service/load-service.js';
-import type { ProtocolServer, ProtocolServerOptions } from '../service/protocol-server.js';
+import type { ProtocolServer, ProtocolServerOptions, Readiness } from '../service/protocol-server.js';
 import { createRequestRecorder } from '../telemetry/request-log.js';
 import type { HostContext, HostedServer } from './host-worker.js';
 
@@ -31,7 +31,7 @@ export async function startApiWorker(context: HostContext): Promise<HostedServer
     invoker: createInvoker({ service, timeoutMs: config.timeout * 1000, transport: (call) => links.call(call) }),
     tls: tls === null ? undefined : toTlsOptions(tls),
     recordRequest: createRequestRecorder(logger, metrics, config.accessLog),
-    readiness: () => links.readiness(),
+    readiness: () => toReadiness(links.readiness()),
     metricsText,
     worker: identity.name,
   });
@@ -45,6 +45,11 @@ export async function startApiWorker(context: HostContext): Promise<HostedServer
     },
     drain: (graceMs) => drainAll(server, links, graceMs),
   };
+}
+
+/** Anybody may ask for it: addresses, and why a connection fails, stand in the log. */
+function toReadiness(links: LinkReadiness): Readiness {
+  return links.ready ? links : { ready: false, reason: `runner "${links.runner}" is not connected` };
 }
 
 /** Requests first, then the links that they need. */

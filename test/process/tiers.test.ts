@@ -101,7 +101,8 @@ describe('tiers', { concurrency: 2 }, () => {
       await until(async () => (await get(`${http}/readyz`)).status === 503);
       const away = await get(`${http}/readyz`);
       assert.equal(errorOf(away).code, 'NOT_READY');
-      assert.match(errorOf(away).message, new RegExp(`runner "digits" is not connected \\(${address}: `));
+      assert.equal(errorOf(away).message, 'Not ready: runner "digits" is not connected'); // strangers learn no address
+      assert.equal((await api.nextLog({ event: 'link.lost' }))['address'], address); // operators do
       assert.equal((await post(`${http}/classify`, { pixels: Array.from({ length: 64 }, () => 0) })).status, 503);
 
       const second = startRunner(t, ['--port', `${portOf(address)}`]);
