@@ -9,7 +9,13 @@ export default tseslint.config(
     extends: [...tseslint.configs.recommendedTypeChecked],
     languageOptions: {
       parserOptions: {
-        project: ['src/tsconfig.json', 'test/tsconfig.json', 'test/fixtures/tsconfig.json', 'examples/tsconfig.json'],
+        project: [
+          'src/tsconfig.json',
+          'test/tsconfig.json',
+          'test/fixtures/tsconfig.json',
+          'examples/tsconfig.json',
+          'scripts/bench/tsconfig.json',
+        ],
         tsconfigRootDir: import.meta.dirname,
       },
     },

@@ -18,24 +18,25 @@ const STOP_WITHIN_MS = 5_000;
 
 const started = new Set();
 
-/** `jubako serve`, logs to /dev/null. @param flags - beside port and host. */
-export function startJubako(target, flags) {
-  return start((port) => ['dist/primary.js', 'serve', target, '--host', '127.0.0.1', '--port', `${port}`, ...flags]);
+/** `jubako serve`, logs to /dev/null. @param flags - beside port and host. @param env - beside this process's. */
+export function startJubako(target, flags, env) {
+  const argsOf = (port) => ['dist/primary.js', 'serve', target, '--host', '127.0.0.1', '--port', `${port}`, ...flags];
+  return start(argsOf, env);
 }
 
-/** @param script - of this folder. @param flags - beside the port. */
-export function startPlain(script, flags) {
-  return start((port) => [`scripts/bench/${script}`, '--port', `${port}`, ...flags]);
+/** @param script - of this folder. @param flags - beside the port. @param env - beside this process's. */
+export function startPlain(script, flags, env) {
+  return start((port) => [`scripts/bench/${script}`, '--port', `${port}`, ...flags], env);
 }
 
 /** @param argsOf - port → arguments of node. */
-export async function start(argsOf) {
+export async function start(argsOf, env = {}) {
   const port = await freePort();
   const startedAtMs = performance.now();
   const child = spawn(process.execPath, argsOf(port), {
     cwd: ROOT,
     stdio: ['ignore', 'ignore', 'inherit'],
-    env: { ...process.env, NODE_ENV: 'production' },
+    env: { ...process.env, NODE_ENV: 'production', ...env },
   });
   const server = new Server(child, port, startedAtMs);
   started.add(server);

@@ -27,6 +27,13 @@ export function ratioOf(rounds, metric) {
   };
 }
 
+/** For a reader: as many digits as mean something. */
+export function threeDigits(value) {
+  if (value >= 100) return String(Math.round(value));
+  if (value >= 10) return value.toFixed(1);
+  return value >= 0.1 ? value.toFixed(2) : value.toFixed(3);
+}
+
 /** `count` rounds of both sides in turn; which goes first changes with each round. */
 export async function interleave(count, measureA, measureB) {
   const rounds = [];

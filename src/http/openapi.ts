@@ -175,7 +175,12 @@ function errorResponses(): Readonly<Record<string, unknown>> {
         [REQUEST_ID_HEADER]: ref('headers', 'RequestId'),
         ...(retries && { 'Retry-After': { description: 'Seconds.', schema: { type: 'integer' } } }),
       },
-      content: { 'application/json': { schema: ref('schemas', 'Error') } },
+      content: {
+        'application/json': {
+          schema: ref('schemas', 'Error'),
+          example: { error: { code: codes[0], message: 'Why, for people', requestId: 'Id of the request' } },
+        },
+      },
     };
   }
   return responses;
