@@ -202,7 +202,7 @@ const ROWS: { readonly [Name in SettingName]: Row<ServerConfig[Name]> } = {
   maxMessageLength: {
     doc: 'Largest gRPC message in bytes, in both directions; -1 = no limit.',
     format: formats.integer('BYTES', 1, MAX_INT32, -1),
-    default: -1,
+    default: 33_554_432,
     commands: [SERVE, GRPC],
   },
   protocolVersion: {

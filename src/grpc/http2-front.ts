@@ -8,6 +8,9 @@ import { ServerCredentials, type ConnectionInjector, type Server } from '@grpc/g
 //    answered.
 // H2 A session without streams gets the last GOAWAY at once: after any GOAWAY nghttp2 reads no further on such a session.
 //    A stream that was on its way is then beyond the last id, and gRPC clients repeat it elsewhere by themselves.
+// H3 A session on which nothing happens is asked with a PING and cut if it cannot answer. nghttp2 reads no further on a
+//    connection whose peer broke HTTP/2 and does not close it either (RFC 9113, section 5.4.1, wants that), so that not even
+//    the peer's own end would be noticed.
 
 /** Receive windows. The protocol's 64 KiB caps an upload at 64 KiB per round trip (grpc-node issue 3058). */
 const STREAM_WINDOW_BYTES = 4 * 1024 * 1024;
@@ -16,6 +19,9 @@ const SESSION_WINDOW_BYTES = 16 * 1024 * 1024;
 const HIGHEST_STREAM_ID = 2 ** 31 - 1;
 /** A peer that does not answer a PING for so long gets its second GOAWAY without having answered. */
 const PING_ANSWER_MS = 1000;
+const SILENT_MS = 5_000;
+/** Long enough for a client that is stopped for a while; a cut channel connects again by itself. */
+const PROBE_ANSWER_MS = 15_000;
 
 export type StreamHandler = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void;
 
@@ -80,8 +86,27 @@ export class Http2Front {
     });
     session.settings({ initialWindowSize: STREAM_WINDOW_BYTES });
     session.setLocalWindowSize(SESSION_WINDOW_BYTES);
+    session.setTimeout(SILENT_MS, () => {
+      probe(session);
+    });
     if (this.#isDraining) sayGoodbye(session, state);
   }
+}
+
+/** H3 */
+function probe(session: ServerHttp2Session): void {
+  if (session.destroyed) return;
+  const cut = setTimeout(() => {
+    session.destroy();
+  }, PROBE_ANSWER_MS).unref();
+  const keep = (): void => {
+    clearTimeout(cut);
+    session.off('close', keep);
+  };
+  session.once('close', keep);
+  session.ping((error) => {
+    if (error === null) keep();
+  });
 }
 
 function sayGoodbye(session: ServerHttp2Session, state: SessionState): void {

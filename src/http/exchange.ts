@@ -68,6 +68,7 @@ export class Exchange {
   #outcome: 'ok' | ErrorCode = 'ok';
   #isEnded = false;
   #watchesStall = false;
+  #closesAfterBody = false;
 
   constructor(host: ExchangeHost, connection: Connection, request: IncomingMessage, response: TrackedResponse) {
     this.#host = host;
@@ -186,8 +187,16 @@ export class Exchange {
       ...more,
     ];
     // Not while a body is still on its way: closing then resets the connection, and the answer with it.
-    if (!this.#host.keepsAlive && !this.hasBodyAhead) headers.push('Connection', 'close');
+    if (this.hasBodyAhead) this.#keepOpenForBody();
+    else if (!this.#host.keepsAlive) headers.push('Connection', 'close');
     this.#response.writeHead(status, headers);
+  }
+
+  /** Node would close at once for a client that asked to: its bytes on the way would meet a closed socket, a reset the answer. */
+  #keepOpenForBody(): void {
+    if (this.#response.shouldKeepAlive) return;
+    this.#response.shouldKeepAlive = true;
+    this.#closesAfterBody = true;
   }
 
   #mindTheRest(): void {
@@ -200,6 +209,7 @@ export class Exchange {
       });
       request.once('end', () => {
         clearTimeout(timer);
+        if (this.#closesAfterBody) request.socket.end();
       });
     }
     if (!this.#response.writableFinished && request.socket.writableLength > 0) {

@@ -215,12 +215,9 @@ export class RunnerPool implements LinkSlotOwner, CallHolder {
 
   #onLost(call: OutgoingCall, cause: JubakoError | undefined): void {
     const { runner, method } = call.request;
-    const why = cause?.message ?? 'it was closed';
-    const lost = new JubakoError(
-      'RUNNER_LOST',
-      `Lost ${runner}.${method}: the connection to its worker ended: ${why}`,
-      { cause },
-    );
+    const lost = new JubakoError('RUNNER_LOST', `Lost ${runner}.${method}: the connection to its worker ended`, {
+      cause,
+    });
     if (!call.isRepeatable || call.wasReplayed || this.#isRetired || !this.#budget.spend()) return call.fail(lost); // P2
     call.wasReplayed = true;
     call.lost = lost;
