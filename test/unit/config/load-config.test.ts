@@ -52,7 +52,10 @@ test('loadConfig gives every setting its default, whoever asks, when nothing is 
   const { config, origins } = await load({});
   assert.deepEqual([config.host, config.port, config.backlog, config.timeout], ['0.0.0.0', 3000, 2048, 60]);
   assert.deepEqual([config.timeoutKeepAlive, config.timeoutGracefulShutdown], [75, 30]);
-  assert.deepEqual([config.maxBodyBytes, config.maxMessageLength, config.protocolVersion], [33_554_432, 33_554_432, 'v1']);
+  assert.deepEqual(
+    [config.maxBodyBytes, config.maxMessageLength, config.protocolVersion],
+    [33_554_432, 33_554_432, 'v1'],
+  );
   assert.equal(origins.port, 'default');
 });
 
