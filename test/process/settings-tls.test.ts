@@ -4,6 +4,7 @@ import { connect, type ConnectionOptions } from 'node:tls';
 import { once } from 'node:events';
 import { credentials } from '@grpc/grpc-js';
 import { makeCertificates, pem } from '../support/certificates.js';
+import { DIGITS } from '../support/digits.js';
 import { connectGrpc } from '../support/grpc-client.js';
 import { get, post } from '../support/http-client.js';
 import {
@@ -152,6 +153,24 @@ describe('ssl settings', { concurrency: 2 }, () => {
     const port = Number(runner.split(':').at(-1));
     assert.equal((await handshake(port, { ALPNProtocols: ['http/1.1'] })).protocol, 'TLSv1.3');
     assert.equal((await get(`https://127.0.0.1:${port}/readyz`, { ca: CA })).status, 200);
+  });
+
+  test('API tier reaches a runner behind TLS that asks for its certificate, and no other', LIMIT, async (t) => {
+    const asking = ['--ssl-cert-reqs', 'required', '--ssl-ca-certs', ca];
+    const runnerServer = ['start-runner-server', DIGITS, '--runner-name', 'digits', '--host', '0.0.0.0', ...PAIR];
+    const { runner } = await startPrimary(t, [...runnerServer, ...asking]).ready(); // beyond this machine, without a token
+    const remote = ['--remote-runner', `digits=${runner.replace(/localhost|0\.0\.0\.0/, '127.0.0.1')}`];
+
+    const known = startPrimary(t, ['start-http-server', DIGITS, ...remote, ...PAIR, '--ssl-ca-certs', ca]);
+    const { http } = await known.ready();
+    const body = { pixels: Array.from({ length: 64 }, () => 0) };
+    assert.equal((await post(`${http}/classify`, body, { ca: CA })).status, 200);
+
+    const stranger = startPrimary(t, ['start-http-server', DIGITS, ...remote, '--ssl-ca-certs', ca]);
+    await stranger.nextLog({ event: 'link.lost' });
+    await stranger.stop();
+    const doubter = startPrimary(t, ['start-http-server', DIGITS, ...remote, ...PAIR]);
+    assert.match(String((await doubter.nextLog({ event: 'link.lost' }))['msg']), /certificate/);
   });
 
   const refusals = [
