@@ -8,9 +8,9 @@ the four directions.
 
 Run (Python 3.11 or later):
 
-    python -m venv /tmp/venv-digits
-    /tmp/venv-digits/bin/pip install -r requirements.txt
-    /tmp/venv-digits/bin/python train.py
+    python -m venv .venv
+    .venv/bin/pip install -r requirements.txt
+    .venv/bin/python train.py
 
 It writes these files beside this script:
 
