@@ -59,3 +59,11 @@ export interface TensorsSpec {
 }
 
 export type JsonSchema = Readonly<Record<string, unknown>>;
+
+/** Where a service is imported from: a file URL that plain Node can import, and the export that holds the service. */
+export interface EntryPoint {
+  readonly url: string;
+  readonly exportName: string;
+  /** Source files that the service was made from, for watching and for telling whether it changed. */
+  readonly sources: readonly string[];
+}

@@ -1,5 +1,5 @@
 import type { ErrorBody } from '../errors.js';
-import type { Manifest } from './manifest.js';
+import type { EntryPoint, Manifest } from './manifest.js';
 import type { DescriberBoot, WorkerBoot } from './worker-boot.js';
 
 // Control messages between the primary and its workers. Tensors and request bodies never travel here.
@@ -36,14 +36,6 @@ export type ToWorker =
   /** Runner name → addresses; replaces the map before. */
   | { readonly type: 'runnerMap'; readonly map: Readonly<Record<string, readonly string[]>> }
   | { readonly type: 'metricsText'; readonly requestId: number; readonly text: string };
-
-/** Where a service is imported from: a file URL that plain Node can import, and the export that holds the service. */
-export interface EntryPoint {
-  readonly url: string;
-  readonly exportName: string;
-  /** Source files that the service was made from, for watching and for telling whether it changed. */
-  readonly sources: readonly string[];
-}
 
 /** Series name with its labels → amount. Histograms travel as their bucket counters. */
 export interface MetricsDelta {

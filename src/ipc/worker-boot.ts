@@ -1,7 +1,6 @@
 import type { SecureVersion } from 'node:tls';
 import type { ServerConfig } from '../config/settings.js';
-import type { Manifest } from './manifest.js';
-import type { EntryPoint } from './messages.js';
+import type { EntryPoint, Manifest } from './manifest.js';
 
 /** Names of processes: `http` and `grpc` serve clients, `runner` serves models, `describer` answers once and ends. */
 export type WorkerRole = 'http' | 'grpc' | 'runner' | 'describer';

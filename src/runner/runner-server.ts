@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket, TlsOptions } from 'node:tls';
 import type { ServerConfig } from '../config/settings.js';
 import { JubakoError } from '../errors.js';
-import type { EntryPoint } from '../ipc/messages.js';
+import type { EntryPoint } from '../ipc/manifest.js';
 import type { LinkLoad } from '../link/frame.js';
 import { LinkServer } from '../link/link-server.js';
 import { refuseUnknownCertificate } from '../net/tls-files.js';

@@ -1,5 +1,5 @@
 import type { ErrorBody } from '../errors.js';
-import type { EntryPoint } from '../ipc/messages.js';
+import type { EntryPoint } from '../ipc/manifest.js';
 import type { Dtype } from '../tensor/index.js';
 
 // Between a runner worker's main thread and its compute thread. Buffers are transferred, never shared.

@@ -4,7 +4,7 @@ import { dirname, extname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Message, Plugin } from 'esbuild';
 import { JubakoError } from '../errors.js';
-import type { EntryPoint } from '../ipc/messages.js';
+import type { EntryPoint } from '../ipc/manifest.js';
 import type { ServiceFile } from './resolve-target.js';
 
 // C1 TypeScript is compiled once, by the describer; workers and compute threads import plain JavaScript. A loader in each

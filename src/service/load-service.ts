@@ -1,5 +1,5 @@
 import { JubakoError } from '../errors.js';
-import type { EntryPoint } from '../ipc/messages.js';
+import type { ApiManifest, EntryPoint, Manifest, MethodManifest, RunnerManifest } from '../ipc/manifest.js';
 import {
   isServiceDefinition,
   type ApiDefinition,
@@ -7,7 +7,6 @@ import {
   type RunnerDefinition,
   type ServiceDefinition,
 } from './define.js';
-import type { ApiManifest, Manifest, MethodManifest, RunnerManifest } from './manifest.js';
 
 const DEFAULT_MAX_SIZE = 64;
 const DEFAULT_QUEUE_FACTOR = 16;

@@ -3,8 +3,8 @@ import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { LoadedConfig } from '../config/load-config.js';
 import { JubakoError } from '../errors.js';
-import type { Manifest } from '../ipc/manifest.js';
-import type { EntryPoint, FromWorker, ToWorker } from '../ipc/messages.js';
+import type { EntryPoint, Manifest } from '../ipc/manifest.js';
+import type { FromWorker, ToWorker } from '../ipc/messages.js';
 import type { DescriberBoot, WorkerIdentity } from '../ipc/worker-boot.js';
 import { RuntimeDir } from '../net/runtime-dir.js';
 
