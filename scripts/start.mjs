@@ -1,5 +1,6 @@
 // `npm start`: builds, then serves examples/digits from this very process, so that signals reach the server itself.
 // Arguments after `--` are for the server: npm start -- --port 8080
+// package.json says `exec`: npm passes a signal to its shell, which would die of it and leave the server behind.
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
