@@ -1,4 +1,5 @@
 // The public surface. Light on purpose: every worker and every compute thread imports it through the user's service.
+import { JubakoError } from './errors.js';
 import type { CommandName } from './config/load-config.js';
 import type { ServerOptions } from './supervisor/start-from-options.js';
 import type { ServerAddresses, ServerHandle } from './supervisor/start.js';
@@ -28,26 +29,37 @@ export function startRunnerServer(options: ServerOptions): ServerHandle {
   return startLazily('start-runner-server', options);
 }
 
-/** The supervisor is loaded when a server is started: a service that is only served has no use for it. */
+/**
+ * The handle exists at once; the supervisor is loaded behind it, since a service that is only served has no use for it.
+ * A configuration that is refused makes `ready` reject and `closed` resolve with its exit code.
+ */
 function startLazily(command: CommandName, options: ServerOptions): ServerHandle {
   let server: ServerHandle | undefined;
-  const started = import('./supervisor/start-from-options.js').then(({ startFromOptions }) => {
-    server = startFromOptions(command, options);
+  const started = import('./supervisor/start-from-options.js').then(async ({ startFromOptions }) => {
+    server = await startFromOptions(command, options);
     return server;
   });
   const ready = started.then((handle) => handle.ready);
   ready.catch(() => undefined); // `closed` tells as well; nobody may be waiting for `ready`
+  const whenStarted = (act: (handle: ServerHandle) => unknown): Promise<unknown> => started.then(act, () => undefined);
   return {
     ready,
     get addresses() {
       return server?.addresses ?? {};
     },
-    closed: started.then((handle) => handle.closed),
+    closed: started.then(
+      (handle) => handle.closed,
+      (thrown: unknown) => JubakoError.from(thrown).kind.exit,
+    ),
     close: async () => {
-      await (await started).close();
+      await whenStarted((handle) => handle.close());
     },
     kill: () => {
-      server?.kill();
+      if (server === undefined)
+        void whenStarted((handle) => {
+          handle.kill();
+        });
+      else server.kill();
     },
   };
 }

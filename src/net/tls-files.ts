@@ -20,17 +20,22 @@ type SslSettings = Pick<
 >;
 
 /**
+ * @param trustedCa - what `readTrustedCa` gave: the file is read once, for clients and for runners.
  * @returns undefined where no certificate is set: plaintext.
  * @throws {JubakoError} CONFIG_INVALID - names the setting and the file.
  */
-export function readTlsMaterial(config: SslSettings, ticketKeys: Buffer): TlsMaterial | undefined {
+export function readTlsMaterial(
+  config: SslSettings,
+  trustedCa: string | null,
+  ticketKeys: Buffer,
+): TlsMaterial | undefined {
   const { sslCertfile, sslKeyfile } = config;
   if (sslCertfile === null || sslKeyfile === null) return undefined;
   const material: TlsMaterial = {
     cert: readPem('sslCertfile', sslCertfile),
     key: readPem('sslKeyfile', sslKeyfile),
     passphrase: config.sslKeyfilePassword,
-    ca: readTrustedCa(config.sslCaCerts),
+    ca: trustedCa,
     clientCertificate: (config.sslCertReqs ?? 'none') as TlsMaterial['clientCertificate'],
     minVersion: config.sslVersion as SecureVersion | null,
     ciphers: config.sslCiphers,

@@ -81,8 +81,8 @@ async function run(options: StartOptions, life: ServerLife, addresses: MutableAd
   const workingDir = openWorkingDir(config.workingDir);
   const logger = await createLogger({ config, worker: 'primary' });
   life.logger = logger;
-  const tls = readTlsMaterial(config, randomBytes(48)) ?? null;
   const trustedCa = readTrustedCa(config.sslCaCerts);
+  const tls = readTlsMaterial(config, trustedCa, randomBytes(48)) ?? null;
 
   // Ports first: a port that is taken should be known before anything else is begun.
   const dispatchers = new Map<

@@ -67,7 +67,7 @@ export class Metrics {
     return histogram;
   }
 
-  /** What was counted since the last call, and the gauges as they stand; undefined if there is nothing new to say. */
+  /** What was counted since the last call, and the gauges as they stand. */
   takeDelta(): MetricsDelta {
     const counters: Record<string, number> = {};
     for (const [series, cell] of this.#counters) {
