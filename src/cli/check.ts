@@ -1,5 +1,5 @@
 import { loadConfig } from '../config/load-config.js';
-import type { DescriptorSpec } from '../service/descriptor.js';
+import type { OutputSpec } from '../service/descriptor.js';
 import type { Manifest, RunnerManifest } from '../service/manifest.js';
 import { DEFAULT_TARGET, takeSwitch, type Command } from './command.js';
 
@@ -40,7 +40,7 @@ function describeRunner(runner: RunnerManifest): string[] {
   return [`  ${runner.name}: ${runner.workers} ${runner.workers === 1 ? 'worker' : 'workers'}`, ...methods];
 }
 
-function describeSpec(spec: DescriptorSpec): string {
+function describeSpec(spec: OutputSpec): string {
   switch (spec.kind) {
     case 'json':
       return 'JSON';
@@ -50,6 +50,8 @@ function describeSpec(spec: DescriptorSpec): string {
       return `{ ${Object.entries(spec.fields)
         .map(([name, field]) => `${name}: ${describeSpec(field)}`)
         .join(', ')} }`;
+    case 'stream':
+      return `stream of ${describeSpec(spec.of)}`;
     default:
       return spec satisfies never;
   }

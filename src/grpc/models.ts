@@ -82,12 +82,12 @@ function defaultMethodOf(runner: RunnerManifest): MethodManifest | undefined {
 
 function toModel(runner: RunnerManifest, method: MethodManifest, service: ServiceDefinition): Model {
   const definition = service.runners.find((one) => one.name === runner.name);
-  const output: Descriptor | undefined = definition?.methods[method.name]?.output;
+  const output = definition?.methods[method.name]?.output as Descriptor | undefined;
   return {
     runner: runner.name,
     method: method.name,
     inputs: toPorts(method.input, INPUT),
-    outputs: toPorts(method.output, OUTPUT),
+    outputs: toPorts(method.output as DescriptorSpec, OUTPUT),
     toJson: output === undefined ? (value): unknown => value : (value): unknown => output.toJson(value),
   };
 }

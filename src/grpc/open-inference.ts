@@ -83,7 +83,16 @@ class Inference {
   #run(model: Model, input: unknown, rpc: Rpc): Promise<unknown> {
     const { runner, method } = model;
     const { requestId, cancellation, deadlineAtMs, timing } = rpc;
-    return this.#invoker.callRunner({ runner, method, input, requestId, cancellation, deadlineAtMs, timing });
+    return this.#invoker.callRunner({
+      runner,
+      method,
+      input,
+      priority: 'normal',
+      requestId,
+      cancellation,
+      deadlineAtMs,
+      timing,
+    });
   }
 
   /** A call per document. Where one fails the request fails, and the others are told to stop. */

@@ -1,47 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { JubakoError } from '../errors.js';
-import type { FromThread, ThreadBoot, ThreadPayload, ThreadResult, ToThread } from './thread-messages.js';
-
-/** One run of the model. */
-export interface LaneJob {
-  readonly method: string;
-  readonly rows: number;
-  readonly payload: ThreadPayload;
-  readonly requestIds: readonly string[];
-}
-
-export interface LaneDone {
-  readonly result: ThreadResult;
-  readonly computeMs: number;
-}
-
-/** What the scheduler runs batches on; a fake in the tests is another. */
-export interface Lane {
-  /**
-   * Runs one job; the payload's buffers belong to the lane from here on.
-   * @throws {LaneError} rejects with what the model threw, or RUNNER_LOST when the thread has died.
-   */
-  run(job: LaneJob): RunningJob;
-}
-
-export interface RunningJob {
-  readonly done: Promise<LaneDone>;
-  /** Nobody waits any more: aborts the signal of the model. The job still ends by `done`. */
-  abort(): void;
-}
-
-/** A failure inside the thread; the stack is the user's. */
-export class LaneError extends Error {
-  readonly error: JubakoError;
-  readonly computeMs: number;
-  readonly userStack: string | undefined;
-  constructor(error: JubakoError, computeMs: number, userStack: string | undefined) {
-    super(error.message, { cause: error });
-    this.error = error;
-    this.computeMs = computeMs;
-    this.userStack = userStack;
-  }
-}
+import { LaneError, type LaneDone, type LaneJob, type RunningJob } from './lane.js';
+import type { FromThread, ThreadBoot, ThreadPayload, ToThread } from './thread-messages.js';
 
 interface Pending {
   readonly resolve: (done: LaneDone) => void;
@@ -49,7 +9,7 @@ interface Pending {
 }
 
 /** A compute thread as the main thread sees it. */
-export class ComputeLane implements Lane {
+export class ComputeLane {
   /** Resolves when the model is loaded and warm; rejects with the load's own failure. */
   readonly ready: Promise<void>;
   /** Resolves with the reason when the thread has ended, expected or not. */
@@ -103,7 +63,8 @@ export class ComputeLane implements Lane {
     const done = new Promise<LaneDone>((resolve, reject) => {
       this.#pending.set(jobId, { resolve, reject });
     });
-    this.#post({ type: 'run', jobId, ...job }, transferOf(job.payload));
+    const { method, rows, payload, requestIds } = job;
+    this.#post({ type: 'run', jobId, method, rows, payload, requestIds }, transferOf(job.payload));
     return {
       done,
       abort: () => {

@@ -28,7 +28,7 @@ async function serve(port: MessagePort, boot: ThreadBoot): Promise<void> {
     if (found === undefined)
       throw new JubakoError('SERVICE_INVALID', `Cannot find the runner "${boot.runner}" in the service`);
     runner = found;
-    model = await runner.load();
+    model = await runner.load({ worker: 0, thread: 0, cpus: 1, device: undefined });
     await runner.warmup?.(model);
   } catch (thrown) {
     const { message, stack } = thrown instanceof Error ? thrown : new Error(String(thrown));
@@ -53,6 +53,7 @@ async function serve(port: MessagePort, boot: ThreadBoot): Promise<void> {
 
 /** The signal is made when the model asks for it: most never do. */
 class ContextOfRun implements RunContext {
+  readonly runners = {};
   readonly requestIds: readonly string[];
   readonly #cancellation: Cancellation;
 

@@ -7,7 +7,7 @@ import { encodeSlices, joinBatch, sliceResult, type ResultSlice, type Slice } fr
 import { decideBatch } from './batch-decision.js';
 import { BatchQueue, type QueueEntry } from './batch-queue.js';
 import { readCallInput } from './call-input.js';
-import { LaneError, type Lane, type LaneDone, type RunningJob } from './compute-lane.js';
+import { LaneError, type Lane, type LaneDone, type RunningJob } from './lane.js';
 import { createMethodMetrics, type MethodMetrics } from './method-metrics.js';
 
 // The shell around `decideBatch`: it owns the queues, the clock and the lane.
@@ -50,13 +50,13 @@ interface RunningBatch {
 
 export interface SchedulerOptions {
   readonly runner: RunnerManifest;
-  readonly lane: Lane;
+  readonly lane: Pick<Lane, 'run'>;
   readonly metrics: Metrics;
   readonly logger: Logger;
 }
 
 export class Scheduler {
-  readonly #lane: Lane;
+  readonly #lane: Pick<Lane, 'run'>;
   readonly #logger: Logger;
   readonly #methods = new Map<string, MethodState>();
   readonly #states: readonly MethodState[];
@@ -193,6 +193,7 @@ export class Scheduler {
       rows,
       payload: joinBatch(pieces, batched),
       requestIds: pieces.map(({ call }) => call.incoming.requestId),
+      deadlineAtMs: undefined,
     });
     const sentMs = performance.now();
     for (const { call, queuedAtMs } of pieces) {

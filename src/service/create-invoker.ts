@@ -191,6 +191,7 @@ function createRunnersClass(service: ServiceDefinition, transport: RunnerTranspo
             runner: runner.name,
             method: name,
             input: checked,
+            priority: 'normal',
             requestId: call.requestId,
             cancellation: call.cancellation,
             deadlineAtMs,

@@ -1,5 +1,5 @@
 import type { Tensor } from '../tensor/index.js';
-import type { Descriptor, TensorFields } from './descriptor.js';
+import type { Descriptor, OutputSpec, StreamDescriptor, TensorFields } from './descriptor.js';
 
 // What a user writes: plain data with functions in it. Nothing here starts, loads or listens.
 // The two halves of `methods` and of `apis` below are one object to the user; TypeScript infers the input types from
@@ -7,23 +7,64 @@ import type { Descriptor, TensorFields } from './descriptor.js';
 
 /** How the calls of a method are gathered into batches. Rows are counted, not requests. */
 export interface BatchOptions {
+  /**
+   * Target for the time in the queue and in the model together, in ms: a batch never waits for more rows where that would
+   * break it, and a call that could only be answered later is refused at once with QUEUE_FULL. Default: none.
+   */
+  readonly maxLatencyMs?: number;
   /** Rows that one run of the model takes at most. Default 64. */
   readonly maxSize?: number;
   /** Rows that may wait; a call beyond is refused with QUEUE_FULL. Default 16 times `maxSize`. */
   readonly maxQueueSize?: number;
 }
 
+/** Which calls go first: `high` before `normal` before `low`; those that have waited long go before all. */
+export type Priority = 'high' | 'normal' | 'low';
+
+export interface CallOptions {
+  /** Default `normal`. */
+  readonly priority?: Priority;
+}
+
 /** What a model learns about the run beside its input. */
-export interface RunContext {
+export interface RunContext<Runners = AnyRunners> {
   /** Aborted when nobody waits for the result any more. */
   readonly signal: AbortSignal;
   /** Ids of the requests whose rows are in this run. */
   readonly requestIds: readonly string[];
+  /** The runners that this one names in `runners`; deadline and cancellation of the run travel along. */
+  readonly runners: Runners;
+}
+
+/** What `load` learns about the place where the model will run. */
+export interface LoadContext {
+  /** Number of the worker process, from 0. */
+  readonly worker: number;
+  /** Number of the compute thread in its worker, from 0. */
+  readonly thread: number;
+  /** CPUs that the arithmetic of this thread should use, at least 1: `intraOpNumThreads` and the like. */
+  readonly cpus: number;
+  /** The device of this worker, from `resources.devices`. */
+  readonly device: string | undefined;
+}
+
+/** What each worker of a runner gets of the machine. */
+export interface ResourceOptions {
+  /** CPUs for one compute thread; sets OMP_NUM_THREADS and MKL_NUM_THREADS. Default: the granted CPUs shared out, at least 1. */
+  readonly cpus?: number;
+  /** Worker i gets device i, counted round, as CUDA_VISIBLE_DEVICES. Default: what the environment says. */
+  readonly devices?: readonly string[];
+  /** True: each worker runs on CPUs of its own, by `taskset`. Default false. */
+  readonly pinned?: boolean;
+  /** More variables for the environment of the workers. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface MethodOptions {
   /** Without it every call is a run of its own. Tensors are joined along axis 0; JSON values become a list, a row each. */
   readonly batch?: BatchOptions;
+  /** Runs that one compute thread works on at a time, for models that wait for something else. Default 1. */
+  readonly concurrency?: number;
   /** True (default where `batch` is given): a call may be repeated on another worker when its runner dies. */
   readonly idempotent?: boolean;
 }
@@ -31,16 +72,22 @@ export interface MethodOptions {
 /** A method with its types erased, as the runner tier sees it. */
 export interface MethodDefinition extends MethodOptions {
   readonly input: Descriptor;
-  readonly output: Descriptor;
+  readonly output: Descriptor<unknown, OutputSpec>;
   readonly run: (model: unknown, input: unknown, context: RunContext) => unknown;
 }
 
 /** A runner with its types erased; `In` and `Out` map method names to value types. */
 export interface RunnerDefinition<Name extends string = string, In = unknown, Out = unknown> {
   readonly name: Name;
-  readonly load: () => unknown;
+  readonly load: (context: LoadContext) => unknown;
   readonly warmup?: (model: unknown) => unknown;
   readonly workers?: number;
+  readonly threads?: number;
+  readonly placement?: 'process' | 'embedded';
+  readonly resources?: ResourceOptions;
+  readonly runners?: readonly RunnerDefinition[];
+  /** Set where the runner is one version of a model: what the Open Inference Protocol calls it. */
+  readonly model?: { readonly name: string; readonly version: string; readonly isDefault: boolean };
   readonly methods: Readonly<Record<string, MethodDefinition>>;
   /** For types only; never set. */
   readonly '~types'?: { readonly input: In; readonly output: Out };
@@ -55,7 +102,10 @@ export interface HandlerContext<Runners = AnyRunners> {
   readonly requestId: string;
 }
 
-export type AnyRunners = Readonly<Record<string, Readonly<Record<string, (input: unknown) => Promise<unknown>>>>>;
+/** A promise, or for a method that streams an async iterable. */
+export type AnyRunners = Readonly<
+  Record<string, Readonly<Record<string, (input: unknown, options?: CallOptions) => unknown>>>
+>;
 
 export interface ApiOptions {
   /** Path of the HTTP route; default `/<name>`. */
@@ -77,6 +127,7 @@ export interface ApiDefinition extends ApiOptions {
 export interface ServiceDefinition<In = unknown, Out = unknown> {
   readonly name: string;
   readonly version?: string;
+  /** Those that the APIs call; the runners that these call need not be named. */
   readonly runners: readonly RunnerDefinition[];
   readonly apis: Readonly<Record<string, ApiDefinition>>;
   /** For types only; never set. */
@@ -90,9 +141,12 @@ type AnyRunnerDefinition = RunnerDefinition<string, any, any>;
 /** `{ digits: { predict(input: Tensor<'float32'>): Promise<Tensor<'float32'>> } }` from the runner definitions. */
 export type RunnersOf<List extends readonly AnyRunnerDefinition[]> = {
   readonly [R in List[number] as R['name']]: R extends RunnerDefinition<string, infer In, infer Out>
-    ? { readonly [M in keyof In & keyof Out]: (input: In[M]) => Promise<Out[M]> }
+    ? { readonly [M in keyof In & keyof Out]: (input: In[M], options?: CallOptions) => Returned<Out[M]> }
     : never;
 };
+
+/** A stream is there at once and fails while it is read; everything else is a promise. */
+type Returned<T> = T extends AsyncIterable<unknown> ? T : Promise<T>;
 
 const SERVICE = Symbol.for('jubako.service');
 
@@ -102,29 +156,43 @@ type MaybePromise<T> = T | Promise<T>;
 type Batched<T, Batch> = unknown extends Batch ? T : T extends Tensor | TensorFields ? T : readonly T[];
 
 /** Declares a runner: a model and the methods that run on it, in processes of their own. */
-export function defineRunner<const Name extends string, Model, In, Out, Batch>(definition: {
+export function defineRunner<
+  const Name extends string,
+  Model,
+  In,
+  Out,
+  Batch,
+  const List extends readonly AnyRunnerDefinition[] = readonly [],
+>(definition: {
   readonly name: Name;
-  /** In the compute thread of each runner worker: opens the model and returns it. */
-  readonly load: () => Model | Promise<Model>;
+  /** In each compute thread: opens the model and returns it. */
+  readonly load: (context: LoadContext) => Model | Promise<Model>;
   /** Called once after `load`, before the worker counts as ready. Default: none. */
   readonly warmup?: (model: Model) => unknown;
   /** Worker processes; the setting `runnerWorkers` wins over it. Default 1. */
   readonly workers?: number;
+  /** Compute threads of each worker, each with a model of its own. Default 1. */
+  readonly threads?: number;
+  /** `embedded`: no process of its own, but a compute thread in every API worker. Default `process`. */
+  readonly placement?: 'process' | 'embedded';
+  readonly resources?: ResourceOptions;
+  /** Runners that the methods call by `context.runners`. */
+  readonly runners?: List;
   readonly methods: { readonly [K in keyof In]: MethodOptions & { readonly input: Descriptor<In[K]> } } & {
     readonly [K in keyof Batch]: { readonly batch?: Batch[K] };
   } & {
     readonly [K in keyof Out]: {
-      readonly output: Descriptor<Out[K]>;
+      readonly output: Descriptor<Out[K]> | (Descriptor<Out[K], OutputSpec> & StreamDescriptor);
       /** With `batch`: tensors joined along axis 0, or a list of JSON values; as many rows must come back. */
       readonly run: (
         model: Model,
         input: K extends keyof In & keyof Batch ? Batched<In[K], Batch[K]> : never,
-        context: RunContext,
+        context: RunContext<RunnersOf<List>>,
       ) => MaybePromise<K extends keyof Batch ? Batched<NoInfer<Out[K]>, NoInfer<Batch[K]>> : never>;
     };
   };
 }): RunnerDefinition<Name, In, Out> {
-  return definition as RunnerDefinition<Name, In, Out>;
+  return definition as unknown as RunnerDefinition<Name, In, Out>;
 }
 
 /** Declares the service: the APIs that HTTP and gRPC offer, and the runners that they may call. */

@@ -1,14 +1,22 @@
-import type { DescriptorSpec } from '../ipc/manifest.js';
+import type { DescriptorSpec, OutputSpec, StreamSpec } from '../ipc/manifest.js';
 import type { Tensor } from '../tensor/index.js';
 
-export type { DescriptorSpec, JsonSchema, JsonSpec, TensorSpec, TensorsSpec } from '../ipc/manifest.js';
+export type {
+  DescriptorSpec,
+  JsonSchema,
+  JsonSpec,
+  OutputSpec,
+  StreamSpec,
+  TensorSpec,
+  TensorsSpec,
+} from '../ipc/manifest.js';
 
 /**
  * What a value must look like, and how it is written as JSON. Protocol rooms speak to users' values only through this.
  * `T` is the type that handlers and models see.
  */
-export interface Descriptor<T = unknown> {
-  readonly spec: DescriptorSpec;
+export interface Descriptor<T = unknown, Spec extends OutputSpec = DescriptorSpec> {
+  readonly spec: Spec;
   /** Does once, before the first request, what would make the first request slow. */
   prepare?(): void;
   /**
@@ -23,6 +31,11 @@ export interface Descriptor<T = unknown> {
    * @throws {JubakoError} INVALID_INPUT - the caller turns it into USER_CODE where the value is an output.
    */
   check(value: unknown): T;
+}
+
+/** Values one after another, each as `of` says; there is no JSON of the whole, so `fromJson` and `toJson` throw. */
+export interface StreamDescriptor<T = unknown> extends Descriptor<AsyncIterable<T>, StreamSpec> {
+  readonly of: Descriptor<T>;
 }
 
 /** The type behind a descriptor: `ValueOf<typeof tensor('float32', [-1, 64])>` is `Tensor<'float32'>`. */

@@ -1,5 +1,6 @@
 import type { Cancellation } from '../cancellation.js';
 import type { Timing } from '../telemetry/request-log.js';
+import type { Priority } from './define.js';
 
 /** What every call carries, whichever protocol it came by. */
 export interface CallContext {
@@ -24,6 +25,7 @@ export interface RunnerCall extends CallContext {
   readonly method: string;
   /** The value that the method's descriptor describes: a Tensor, a record of Tensors, or a JSON value. Not yet checked. */
   readonly input: unknown;
+  readonly priority: Priority;
 }
 
 /**

@@ -1,7 +1,8 @@
 import type { PrimaryChannel } from '../ipc/channel.js';
 import type { DescriberBoot } from '../ipc/worker-boot.js';
 import { compileTarget } from '../service/compile-target.js';
-import { loadService, manifestOf } from '../service/load-service.js';
+import { loadService } from '../service/load-service.js';
+import { manifestOf } from '../service/manifest-of.js';
 import { resolveTarget } from '../service/resolve-target.js';
 import { bootOrRefuse } from './lifecycle.js';
 

@@ -25,6 +25,7 @@ import type { ProtocolServer, Readiness } from '#dist/service/protocol-server.js
 import { Metrics } from '#dist/telemetry/metrics.js';
 import type { RequestOutcome } from '#dist/telemetry/request-log.js';
 import { DTYPES, type Dtype } from '#dist/tensor/index.js';
+import { methodManifest, runnerManifest } from '../support/manifests.js';
 
 /** Starts a gRPC server with a fake invoker behind a real listening socket, and real grpc-js clients in front. */
 
@@ -78,17 +79,14 @@ export function manifestOf(definition: ServiceDefinition): Manifest {
       input: api.input.spec,
       output: api.output.spec,
     })),
-    runners: definition.runners.map((runner) => ({
-      name: runner.name,
-      workers: 1,
-      methods: Object.entries(runner.methods).map(([name, method]) => ({
+    runners: definition.runners.map(({ name, methods }) =>
+      runnerManifest({
         name,
-        input: method.input.spec,
-        output: method.output.spec,
-        batch: null,
-        idempotent: true,
-      })),
-    })),
+        methods: Object.entries(methods).map(([method, { input, output }]) =>
+          methodManifest({ name: method, input: input.spec, output: output.spec, idempotent: true }),
+        ),
+      }),
+    ),
   };
 }
 

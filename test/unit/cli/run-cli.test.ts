@@ -10,6 +10,7 @@ import { flagsOf } from '#dist/config/flags.js';
 import { COMMAND_NAMES, SETTINGS } from '#dist/config/schema.js';
 import { JubakoError } from '#dist/errors.js';
 import type { Manifest } from '#dist/service/manifest.js';
+import { methodManifest, runnerManifest } from '../../support/manifests.js';
 
 const MANIFEST: Manifest = {
   name: 'digits',
@@ -26,19 +27,17 @@ const MANIFEST: Manifest = {
     },
   ],
   runners: [
-    {
+    runnerManifest({
       name: 'digits',
-      workers: 1,
       methods: [
-        {
+        methodManifest({
           name: 'predict',
           input: { kind: 'tensor', dtype: 'float32', shape: [-1, 64], allowNonFinite: false },
           output: { kind: 'tensor', dtype: 'float32', shape: [-1, 10], allowNonFinite: false },
-          batch: { maxSize: 64, maxQueueSize: 1024 },
-          idempotent: true,
-        },
+          batch: { maxSize: 64, maxQueueSize: 1024, maxLatencyMs: null },
+        }),
       ],
-    },
+    }),
   ],
 };
 

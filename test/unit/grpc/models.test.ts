@@ -3,12 +3,13 @@ import { describe, test } from 'node:test';
 import { Models } from '#dist/grpc/models.js';
 import { defineService } from '#dist/service/define.js';
 import type { Manifest, MethodManifest } from '#dist/service/manifest.js';
+import { methodManifest, runnerManifest } from '../../support/manifests.js';
 
 const NO_CODE = defineService({ name: 'empty', apis: {} });
 
 function method(name: string): MethodManifest {
   const spec = { kind: 'tensor', dtype: 'float32', shape: [-1], allowNonFinite: false } as const;
-  return { name, input: spec, output: spec, batch: null, idempotent: true };
+  return methodManifest({ name, input: spec, output: spec });
 }
 
 function models(runners: Readonly<Record<string, readonly string[]>>): Models {
@@ -16,7 +17,7 @@ function models(runners: Readonly<Record<string, readonly string[]>>): Models {
     name: 'sample',
     version: '2',
     apis: [],
-    runners: Object.entries(runners).map(([name, methods]) => ({ name, workers: 1, methods: methods.map(method) })),
+    runners: Object.entries(runners).map(([name, methods]) => runnerManifest({ name, methods: methods.map(method) })),
   };
   return new Models(manifest, NO_CODE);
 }

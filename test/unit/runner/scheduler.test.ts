@@ -2,16 +2,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { pino } from 'pino';
 import { JubakoError } from '#dist/errors.js';
-import type { MethodManifest, RunnerManifest } from '#dist/ipc/manifest.js';
+import type { MethodManifest } from '#dist/ipc/manifest.js';
 import type { IncomingCall } from '#dist/link/link-server.js';
-import { LaneError, type Lane, type LaneDone, type LaneJob, type RunningJob } from '#dist/runner/compute-lane.js';
+import { LaneError, type LaneDone, type LaneJob, type RunningJob } from '#dist/runner/lane.js';
 import { Scheduler } from '#dist/runner/scheduler.js';
 import type { WireTensor } from '#dist/runner/thread-messages.js';
 import { Metrics } from '#dist/telemetry/metrics.js';
 import { decodeValue, encodeValue, tensorOf, type EncodedValue, type Tensor } from '#dist/tensor/index.js';
+import { methodManifest, runnerManifest } from '../../support/manifests.js';
 
 /** A lane that runs nothing by itself: the test ends each job. */
-class FakeLane implements Lane {
+class FakeLane {
   readonly jobs: {
     job: LaneJob;
     aborted: boolean;
@@ -54,16 +55,15 @@ class FakeLane implements Lane {
 }
 
 const FLOATS = { kind: 'tensor', dtype: 'float32', shape: [-1, 2], allowNonFinite: false } as const;
-const METHOD: MethodManifest = {
+const METHOD: MethodManifest = methodManifest({
   name: 'add',
   input: FLOATS,
   output: FLOATS,
-  batch: { maxSize: 4, maxQueueSize: 8 },
-  idempotent: true,
-};
+  batch: { maxSize: 4, maxQueueSize: 8, maxLatencyMs: null },
+});
 
 function start(methods: readonly MethodManifest[] = [METHOD]): { lane: FakeLane; scheduler: Scheduler } {
-  const runner: RunnerManifest = { name: 'r', workers: 1, methods };
+  const runner = runnerManifest({ name: 'r', methods });
   const lane = new FakeLane();
   return {
     lane,

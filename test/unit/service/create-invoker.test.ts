@@ -125,7 +125,7 @@ test('callApi aborts the signal of the handler when the caller has gone, and ans
 
 test('callRunner checks the input and reaches the method without a handler', async () => {
   const direct = (runnerName: string, input: unknown): Promise<unknown> =>
-    invoker().callRunner({ ...call('', null), runner: runnerName, method: 'twice', input });
+    invoker().callRunner({ ...call('', null), runner: runnerName, method: 'twice', input, priority: 'normal' });
   const rows = tensorOf('float32', [2], [1, 2]);
   assert.equal(await direct('r', rows), rows);
   await assert.rejects(direct('r', tensorOf('int32', [1], [1])), { code: 'INVALID_INPUT' });

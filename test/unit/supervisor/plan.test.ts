@@ -3,15 +3,14 @@ import { test } from 'node:test';
 import { loadConfig, type CommandName, type SettingOptions } from '#dist/config/load-config.js';
 import type { Manifest, MethodManifest, RunnerManifest } from '#dist/ipc/manifest.js';
 import { makePlan, type Plan } from '#dist/supervisor/plan.js';
+import { methodManifest, runnerManifest } from '../../support/manifests.js';
 
-const METHOD: MethodManifest = {
+const METHOD: MethodManifest = methodManifest({
   name: 'm',
   input: { kind: 'json', schema: {} },
   output: { kind: 'json', schema: {} },
-  batch: null,
-  idempotent: false,
-};
-const runner = (name: string, workers = 1): RunnerManifest => ({ name, workers, methods: [METHOD] });
+});
+const runner = (name: string, workers = 1): RunnerManifest => runnerManifest({ name, workers, methods: [METHOD] });
 const MANIFEST: Manifest = { name: 'svc', version: '1', apis: [], runners: [runner('a'), runner('b', 2)] };
 
 async function plan(command: CommandName, options: SettingOptions = {}): Promise<Plan> {
