@@ -1,6 +1,6 @@
 import { request as httpRequest, type ClientRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { SecureContextOptions } from 'node:tls';
 import type { RunnerAddress } from '../config/addresses.js';
 import { JubakoError } from '../errors.js';
@@ -20,10 +20,13 @@ export interface ConnectOptions {
 
 export interface ConnectCallbacks {
   /** @param head - bytes of the link that came with the answer. */
-  readonly onSocket: (socket: Socket, head: Buffer) => void;
+  readonly onSocket: (socket: Duplex, head: Buffer) => void;
   /** At most once, and not after `onSocket`. */
   readonly onFailed: (error: JubakoError) => void;
 }
+
+/** How a connection comes about; what it returns ends the attempt. */
+export type Dial = (options: ConnectOptions, callbacks: ConnectCallbacks) => { destroy(): void };
 
 /** Connects and asks for the link by HTTP Upgrade; exactly one of the callbacks is called, unless `destroy` comes first. */
 export function connectLink(options: ConnectOptions, callbacks: ConnectCallbacks): ClientRequest {

@@ -1,9 +1,11 @@
 import { checkHeader, Frame, FRAME_HEADER_BYTES } from './frame.js';
 
-/**
- * Cuts a byte stream into frames, whatever its chunks are. A frame that lies whole in a chunk is a view of it; one that is
- * split is gathered in a buffer of exactly its size, once.
- */
+// R1 A frame that lies whole and aligned in a chunk is a view of it. Any other is copied once, into a buffer of its size.
+// R2 Hence every body lies at a multiple of 8: a tensor in it can be viewed in place. Chunks end where the kernel or TLS
+//    likes, so that a stream of aligned frames does not stay aligned in memory by itself.
+// R3 What is held is at most one frame of `maxFrameBytes`.
+
+/** Cuts a byte stream into frames, whatever its chunks are. */
 export class FrameReader {
   /** Frames above this are refused by their header. The hello of the other side may change it. */
   maxFrameBytes: number;
@@ -19,6 +21,11 @@ export class FrameReader {
     this.#onFrame = onFrame;
   }
 
+  /** Of a frame that is not whole yet (R3). */
+  get heldBytes(): number {
+    return this.#gathered?.length ?? this.#headerBytes;
+  }
+
   /**
    * @throws {JubakoError} LINK_PROTOCOL, and what `onFrame` throws; the stream cannot be read on after that.
    */
@@ -29,7 +36,7 @@ export class FrameReader {
       else if (this.#headerBytes > 0 || chunk.length - at < FRAME_HEADER_BYTES) at += this.#gatherHeader(chunk, at);
       else {
         const totalBytes = checkHeader(chunk, at, this.maxFrameBytes);
-        if (chunk.length - at < totalBytes) {
+        if (chunk.length - at < totalBytes || ((chunk.byteOffset + at) & 7) !== 0) {
           this.#startGathering(totalBytes);
           continue;
         }
@@ -43,6 +50,7 @@ export class FrameReader {
   stop(): void {
     this.#isStopped = true;
     this.#gathered = undefined;
+    this.#headerBytes = 0;
   }
 
   #gatherHeader(chunk: Buffer, at: number): number {

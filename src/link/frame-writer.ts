@@ -1,17 +1,18 @@
 import type { Duplex } from 'node:stream';
 import { JubakoError } from '../errors.js';
 import type { EncodedValue } from '../tensor/index.js';
+import { FRAME, FRAME_HEADER_BYTES, frameBytes, padTo8, type FrameKind } from './frame.js';
 import {
-  FRAME,
-  FRAME_HEADER_BYTES,
-  frameBytes,
+  CREDIT_META_BYTES,
+  FLAG_FULL,
   LOAD_META_BYTES,
-  padTo8,
   REPLY_META_BYTES,
   REQUEST_META_BYTES,
-  type FrameKind,
   type LinkLoad,
-} from './frame.js';
+  type ReplyTiming,
+} from './frame-meta.js';
+
+export type { ReplyTiming } from './frame-meta.js';
 
 // W1 Frames of one loop turn are written together: that halves the CPU of small calls (11 → 5 µs of CPU at 100 B).
 // W2 What is small is copied into a page; a large part is written from where it lies and must not change meanwhile.
@@ -23,14 +24,7 @@ const JOIN_MAX_BYTES = 8 * 1024;
 /** Pages kept for the next turns, so that a steady load allocates none: 64 calls of 4 KB in one turn need 9. */
 const MAX_FREE_PAGES = 16;
 const MAX_REQUEST_ID_CHARS = 1024;
-
-/** What a reply says about its run; times in ms. */
-export interface ReplyTiming {
-  readonly queueMs: number;
-  readonly batchMs: number;
-  readonly computeMs: number;
-  readonly batchRows: number;
-}
+const NO_PARTS: readonly Uint8Array[] = [];
 
 interface Page {
   readonly bytes: Buffer;
@@ -39,6 +33,8 @@ interface Page {
 
 /** The writing half of a connection. Never throws for what the socket does; its owner listens for `close`. */
 export class FrameWriter {
+  /** Id of the newest request that was read: part of every load that is written. */
+  seenId = 0;
   readonly #socket: Duplex;
   readonly #free: Page[] = [];
   /** Pages of the turn so far; the last one is being filled. */
@@ -69,8 +65,20 @@ export class FrameWriter {
     return this.#unflushedBytes + this.#socket.writableLength;
   }
 
-  /** @param remainingMs - whole ms to the deadline, 0 = none. @throws {JubakoError} INVALID_INPUT - the request id is too long. */
-  request(id: number, methodIndex: number, requestId: string, remainingMs: number, value: EncodedValue): void {
+  /**
+   * @param flags - of `toRequestFlags`.
+   * @param remainingMs - whole ms to the deadline, 0 = none.
+   * @throws {JubakoError} INVALID_INPUT - the request id is too long.
+   */
+  request(
+    id: number,
+    flags: number,
+    methodIndex: number,
+    requestId: string,
+    remainingMs: number,
+    credit: number,
+    value: EncodedValue,
+  ): void {
     if (requestId.length > MAX_REQUEST_ID_CHARS) {
       throw new JubakoError(
         'INVALID_INPUT',
@@ -83,11 +91,12 @@ export class FrameWriter {
     page.view.setUint16(metaAt, methodIndex, true);
     page.view.setUint16(metaAt + 2, idBytes, true);
     page.view.setUint32(metaAt + 4, remainingMs, true);
-    this.#header(page, FRAME.request, 0, id, REQUEST_META_BYTES + idBytes, value.byteLength);
+    page.view.setUint32(metaAt + 8, credit, true);
+    this.#header(page, FRAME.request, flags, id, REQUEST_META_BYTES + idBytes, value.byteLength);
     this.#value(value);
   }
 
-  /** @param kind - `response`, or `error` with a JSON body. */
+  /** @param kind - `response`, `end` with an empty value, or `error` with a JSON body. */
   reply(kind: FrameKind, flags: number, id: number, timing: ReplyTiming, load: LinkLoad, value: EncodedValue): void {
     const page = this.#room(FRAME_HEADER_BYTES + REPLY_META_BYTES);
     const metaAt = this.#pageAt + FRAME_HEADER_BYTES;
@@ -95,25 +104,29 @@ export class FrameWriter {
     page.view.setFloat32(metaAt + 4, timing.batchMs, true);
     page.view.setFloat32(metaAt + 8, timing.computeMs, true);
     page.view.setUint32(metaAt + 12, timing.batchRows, true);
-    page.view.setUint32(metaAt + 16, load.queuedRows, true);
-    page.view.setUint32(metaAt + 20, load.inFlightRows, true);
-    this.#header(page, kind, flags, id, REPLY_META_BYTES, value.byteLength);
+    this.#load(page, metaAt + 16, load);
+    this.#header(page, kind, load.isFull ? flags | FLAG_FULL : flags, id, REPLY_META_BYTES, value.byteLength);
     this.#value(value);
   }
 
   /** `pong` and `load`. */
   load(kind: FrameKind, load: LinkLoad): void {
     const page = this.#room(FRAME_HEADER_BYTES + LOAD_META_BYTES);
-    page.view.setUint32(this.#pageAt + FRAME_HEADER_BYTES, load.queuedRows, true);
-    page.view.setUint32(this.#pageAt + FRAME_HEADER_BYTES + 4, load.inFlightRows, true);
-    this.#header(page, kind, 0, 0, LOAD_META_BYTES, 0);
+    this.#load(page, this.#pageAt + FRAME_HEADER_BYTES, load);
+    this.#header(page, kind, load.isFull ? FLAG_FULL : 0, 0, LOAD_META_BYTES, 0);
   }
 
-  /** A frame without metadata: `hello`, `cancel`, `goodbye`, `ping`. */
-  plain(kind: FrameKind, id: number, body?: Uint8Array): void {
+  credit(id: number, count: number): void {
+    const page = this.#room(FRAME_HEADER_BYTES + padTo8(CREDIT_META_BYTES));
+    page.view.setUint32(this.#pageAt + FRAME_HEADER_BYTES, count, true);
+    this.#header(page, FRAME.credit, 0, id, CREDIT_META_BYTES, 0);
+  }
+
+  /** A frame without metadata: `item`, `hello`, `cancel`, `goodbye`, `ping`, or `error` from a caller. */
+  plain(kind: FrameKind, id: number, value?: EncodedValue): void {
     const page = this.#room(FRAME_HEADER_BYTES);
-    this.#header(page, kind, 0, id, 0, body?.byteLength ?? 0);
-    if (body !== undefined) this.#value({ head: body, parts: [], byteLength: body.byteLength });
+    this.#header(page, kind, 0, id, 0, value === undefined ? 0 : value.byteLength);
+    if (value !== undefined) this.#value(value);
   }
 
   /** Writes what is gathered now; otherwise that happens at the end of the loop turn. */
@@ -140,6 +153,13 @@ export class FrameWriter {
   end(): void {
     this.flush();
     if (!this.#socket.writableEnded) this.#socket.end();
+  }
+
+  #load(page: Page, at: number, load: LinkLoad): void {
+    page.view.setUint32(at, load.queuedRows, true);
+    page.view.setUint32(at + 4, load.inFlightRows, true);
+    page.view.setFloat32(at + 8, load.waitMs, true);
+    page.view.setUint32(at + 12, this.seenId, true);
   }
 
   #header(page: Page, kind: FrameKind, flags: number, id: number, metaBytes: number, bodyBytes: number): void {
@@ -202,6 +222,10 @@ export class FrameWriter {
     this.#chunks.push(this.#page.bytes.subarray(this.#pageStart, this.#pageAt));
     this.#pageStart = this.#pageAt;
   }
+}
+
+export function bodyOf(bytes: Uint8Array): EncodedValue {
+  return { head: bytes, parts: NO_PARTS, byteLength: bytes.byteLength };
 }
 
 function newPage(): Page {

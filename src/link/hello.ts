@@ -2,18 +2,22 @@ import { JubakoError } from '../errors.js';
 import { MAX_FRAME_BYTES } from './frame.js';
 
 // The first frame of each side, and the HTTP request that comes before it.
-//   GET /jubako/link HTTP/1.1, Connection: Upgrade, Upgrade: jubako-link/1, Authorization: Bearer <token> (if one is set)
+//   GET /jubako/link HTTP/1.1, Connection: Upgrade, Upgrade: jubako-link/2, Authorization: Bearer <token> (if one is set)
 // The runner answers 101 at once and sends its hello when it is ready, so that a hello is all a caller waits for.
+// H1 The version is in the upgrade and in both hellos. Who does not speak the other's refuses it, and says so to the other
+//    side and in the own log: 426 at the upgrade, an error frame after a hello.
+// Version 2: streams, priorities, waits in loads, a limit on bytes in flight.
 
-export const LINK_VERSION = 1;
+export const LINK_VERSION = 2;
 export const LINK_PATH = '/jubako/link';
 export const LINK_PROTOCOL_NAME = `jubako-link/${LINK_VERSION}`;
 
 /** Frames that each side reads before it knows the hello of the other. */
 export const FIRST_FRAME_MAX_BYTES = 1024 * 1024;
-/** What a runner worker takes where it says nothing else: 64 MiB bodies and 1024 calls at a time on each connection. */
+/** What a runner worker takes where it says nothing else: 64 MiB bodies, 1024 calls and 256 MiB at a time on each connection. */
 export const DEFAULT_MAX_FRAME_BYTES = 64 * 1024 * 1024;
 export const DEFAULT_MAX_IN_FLIGHT = 1024;
+export const DEFAULT_MAX_IN_FLIGHT_BYTES = 256 * 1024 * 1024;
 
 /** A caller opens as many connections: a number that is believed must have a bound. */
 const MAX_WORKERS_HERE = 1024;
@@ -22,6 +26,8 @@ export interface LinkMethod {
   readonly name: string;
   /** True: a call may be repeated on another worker when this one dies. */
   readonly idempotent: boolean;
+  /** True: it answers with items, and a call gives it credit for them. */
+  readonly streams: boolean;
 }
 
 /** What a runner worker says of itself; `methods` are called by their index. */
@@ -34,8 +40,10 @@ export interface ServerHello {
   readonly methods: readonly LinkMethod[];
   /** Of a frame in either direction. */
   readonly maxFrameBytes: number;
-  /** Calls on one connection; one more is answered QUEUE_FULL. */
+  /** Calls on one connection; one more is answered QUEUE_FULL. A stream is one call, until it ends. */
   readonly maxInFlight: number;
+  /** Bodies of the calls on one connection together, likewise. One call alone is taken whatever its size. */
+  readonly maxInFlightBytes: number;
   readonly ready: true;
 }
 
@@ -49,7 +57,7 @@ export interface ClientHello {
 export function parseServerHello(body: Buffer): ServerHello {
   const hello = parseObject(body);
   checkVersion(hello['version']);
-  const { runner, worker, workersHere, methods, maxFrameBytes, maxInFlight, ready } = hello;
+  const { runner, worker, workersHere, methods, maxFrameBytes, maxInFlight, maxInFlightBytes, ready } = hello;
   if (typeof runner !== 'string') throw wrong('runner', runner, 'a string');
   if (typeof worker !== 'string') throw wrong('worker', worker, 'a string');
   if (!isCount(maxFrameBytes) || maxFrameBytes > MAX_FRAME_BYTES) {
@@ -59,6 +67,7 @@ export function parseServerHello(body: Buffer): ServerHello {
     throw wrong('workersHere', workersHere, `a whole number from 1 to ${MAX_WORKERS_HERE}`);
   }
   if (!isCount(maxInFlight)) throw wrong('maxInFlight', maxInFlight, 'a whole number >= 1');
+  if (!isCount(maxInFlightBytes)) throw wrong('maxInFlightBytes', maxInFlightBytes, 'a whole number >= 1');
   if (ready !== true) throw wrong('ready', ready, 'true');
   if (!Array.isArray(methods)) throw wrong('methods', methods, 'a list');
   return {
@@ -69,6 +78,7 @@ export function parseServerHello(body: Buffer): ServerHello {
     methods: methods.map(parseMethod),
     maxFrameBytes,
     maxInFlight,
+    maxInFlightBytes,
     ready,
   };
 }
@@ -83,11 +93,12 @@ export function parseClientHello(body: Buffer): ClientHello {
 }
 
 function parseMethod(value: unknown): LinkMethod {
-  const { name, idempotent } = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
-  if (typeof name !== 'string' || typeof idempotent !== 'boolean') {
-    throw wrong('methods', value, '{ name, idempotent } in each place');
+  const fields = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
+  const { name, idempotent, streams } = fields;
+  if (typeof name !== 'string' || typeof idempotent !== 'boolean' || typeof streams !== 'boolean') {
+    throw wrong('methods', value, '{ name, idempotent, streams } in each place');
   }
-  return { name, idempotent };
+  return { name, idempotent, streams };
 }
 
 function parseObject(body: Buffer): Record<string, unknown> {

@@ -1,40 +1,79 @@
 import type { ErrorBody, JubakoError } from '../errors.js';
 import type { EncodedValue } from '../tensor/index.js';
-import { REQUEST_META_BYTES, type Frame } from './frame.js';
-import type { ReplyTiming } from './frame-writer.js';
+import type { Frame } from './frame.js';
+import { REQUEST_META_BYTES, type Priority, type ReplyTiming, type RequestMeta } from './frame-meta.js';
+import type { LinkMethod } from './hello.js';
+
+/**
+ * A call as the runner sees it, whichever way it came. It is answered once: by `respond` or, of a method that streams, by
+ * items and `end`; by `fail`; or by nobody after `onCancel`. What comes later is ignored.
+ */
+export interface ServedCall {
+  readonly method: string;
+  /** For `peekValue` or `decodeValue`; a view of received bytes. */
+  readonly body: Uint8Array;
+  /** On the clock of `performance.now()`. */
+  readonly deadlineAtMs: number | undefined;
+  readonly requestId: string;
+  readonly priority: Priority;
+  /** Sent before to a worker that died with it: it may be what killed it, and runs alone. */
+  readonly isReplay: boolean;
+  /** To be called before it runs: a replay that is lost after it must not be sent to a third worker, one before may be. */
+  begin(): void;
+  /** Called at most once, when the call is unanswered and nobody wants more of it. */
+  onCancel: (() => void) | undefined;
+  /** The parts of `value` are sent from where they lie: leave them unchanged. */
+  respond(value: EncodedValue, timing: ReplyTiming): void;
+  /** Code, message and details reach the caller; they are for the next process of ours, not yet for the client. */
+  fail(error: JubakoError | ErrorBody, timing?: ReplyTiming): void;
+  /** Items that the caller takes right now. */
+  readonly credit: number;
+  /** Called when the caller takes `count` more. */
+  onCredit: ((count: number) => void) | undefined;
+  /** Costs one credit, and must not be called without. As of `respond`, `value` stays unchanged. */
+  sendItem(value: EncodedValue): void;
+  end(timing: ReplyTiming): void;
+}
 
 /** What a call needs of the connection that it came by. */
 export interface CallOwner {
   answer(call: IncomingCall, value: EncodedValue, timing: ReplyTiming): void;
   refuse(call: IncomingCall, error: JubakoError | ErrorBody, timing: ReplyTiming): void;
+  /** Undefined: it is on its way. */
+  sendItem(call: IncomingCall, value: EncodedValue): JubakoError | undefined;
+  end(call: IncomingCall, timing: ReplyTiming): void;
+  begun(call: IncomingCall): void;
 }
 
 export const NO_TIMING: ReplyTiming = { queueMs: 0, batchMs: 0, computeMs: 0, batchRows: 0 };
 
-/**
- * A call as the runner sees it. It is answered once: by `respond`, by `fail`, or by nobody after a cancellation; what comes
- * later is ignored.
- */
-export class IncomingCall {
+/** A call that came by the link. */
+export class IncomingCall implements ServedCall {
   readonly id: number;
   readonly method: string;
-  /** For `peekValue` or `decodeValue`; a view of the received chunk. */
   readonly body: Uint8Array;
-  /** On the clock of `performance.now()`. */
   readonly deadlineAtMs: number | undefined;
-  /** Called at most once, when the caller has gone and the call is still unanswered. */
+  readonly priority: Priority;
+  readonly isReplay: boolean;
+  readonly isStream: boolean;
   onCancel: (() => void) | undefined = undefined;
+  onCredit: ((count: number) => void) | undefined = undefined;
   readonly #owner: CallOwner;
   readonly #frame: Frame;
+  #credit: number;
   #state: 'open' | 'answered' | 'cancelled' = 'open';
 
-  constructor(owner: CallOwner, frame: Frame, method: string, deadlineAtMs: number | undefined) {
+  constructor(owner: CallOwner, frame: Frame, meta: RequestMeta, method: LinkMethod) {
     this.id = frame.id;
-    this.method = method;
+    this.method = method.name;
+    this.isStream = method.streams;
     this.body = frame.body;
-    this.deadlineAtMs = deadlineAtMs;
+    this.deadlineAtMs = meta.remainingMs === 0 ? undefined : performance.now() + meta.remainingMs;
+    this.priority = meta.priority;
+    this.isReplay = meta.isReplay;
     this.#owner = owner;
     this.#frame = frame;
+    this.#credit = meta.credit;
   }
 
   /** Read when it is asked for: most calls succeed, and nobody asks. */
@@ -47,18 +86,48 @@ export class IncomingCall {
     return this.#state === 'cancelled';
   }
 
-  /** The parts of `value` are sent from where they lie: leave them unchanged. */
+  get credit(): number {
+    return this.#credit;
+  }
+
+  begin(): void {
+    if (this.isReplay && this.#state === 'open') this.#owner.begun(this);
+  }
+
   respond(value: EncodedValue, timing: ReplyTiming): void {
+    if (this.isStream) throw new TypeError(`Cannot answer "${this.method}" with one value: it streams`);
     if (this.#state !== 'open') return;
     this.#state = 'answered';
     this.#owner.answer(this, value, timing);
   }
 
-  /** Code, message and details reach the caller; they are for the next process of ours, not yet for the client. */
   fail(error: JubakoError | ErrorBody, timing: ReplyTiming = NO_TIMING): void {
     if (this.#state !== 'open') return;
     this.#state = 'answered';
     this.#owner.refuse(this, error, timing);
+  }
+
+  sendItem(value: EncodedValue): void {
+    if (this.#state !== 'open') return;
+    if (this.#credit === 0) throw new TypeError(`Cannot send an item of "${this.method}": the caller gave no credit`);
+    this.#credit -= 1;
+    const error = this.#owner.sendItem(this, value);
+    if (error === undefined) return;
+    this.fail(error);
+    this.onCancel?.();
+  }
+
+  end(timing: ReplyTiming): void {
+    if (!this.isStream) throw new TypeError(`Cannot end "${this.method}": it answers with one value`);
+    if (this.#state !== 'open') return;
+    this.#state = 'answered';
+    this.#owner.end(this, timing);
+  }
+
+  /** For the connection only. */
+  grant(count: number): void {
+    this.#credit += count;
+    this.onCredit?.(count);
   }
 
   /** For the connection only. */

@@ -1,44 +1,36 @@
-import type { ClientRequest } from 'node:http';
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { SecureContextOptions } from 'node:tls';
 import { formatRunnerAddress, type RunnerAddress } from '../config/addresses.js';
 import { JubakoError } from '../errors.js';
 import { decodeValue } from '../tensor/index.js';
-import { CallTable } from './call-table.js';
 import type { WorkerView } from './choose-worker.js';
-import { connectLink } from './connect-link.js';
-import { parseErrorBody } from './error-body.js';
-import {
-  FLAG_NOT_BEGUN,
-  FRAME,
-  frameBytes,
-  readLoadMeta,
-  readReplyMeta,
-  REQUEST_META_BYTES,
-  type Frame,
-  type LinkLoad,
-} from './frame.js';
+import { connectLink, type Dial } from './connect-link.js';
+import { encodeErrorBody, parseErrorBody } from './error-body.js';
+import { FRAME, type Frame } from './frame.js';
+import { FLAG_NOT_BEGUN, readLoadMeta, readReplyMeta, toRequestFlags } from './frame-meta.js';
 import { FrameReader } from './frame-reader.js';
-import { FrameWriter } from './frame-writer.js';
+import { bodyOf, FrameWriter } from './frame-writer.js';
 import { FIRST_FRAME_MAX_BYTES, LINK_VERSION, parseServerHello, type LinkMethod, type ServerHello } from './hello.js';
 import type { CallHolder, OutgoingCall } from './outgoing-call.js';
+import { ReportedLoad } from './reported-load.js';
+import { SentCalls } from './sent-calls.js';
+import { Silence } from './silence.js';
+import { WorkerTerms } from './worker-terms.js';
 
 // N1 The life of a connection: connecting → greeting → open → leaving → closed; it may be closed from any state.
 // N2 A call that is sent is in `#calls` until it is answered, dropped, refused or lost, each of which ends its stay once.
 // N3 Answers are always read, whatever waits to be written: so two full buffers cannot wait for each other.
+// N4 An answer that does not fit its call (an item without credit, a value for a stream) closes the connection.
 
 type State = 'connecting' | 'greeting' | 'open' | 'leaving' | 'closed';
 
 /**
- * Bytes that may wait for a worker that does not read; a call beyond goes elsewhere or is refused. The stream counts one
- * large write until all of it is taken, so this is far above what 64 calls of 1 MB have really outstanding.
+ * Bytes that may wait to be written; a call beyond goes elsewhere or is refused. The limit of the hello (bytes of calls in
+ * flight) does not bound them: calls that are given up are in flight no more, but to a worker that does not read their
+ * bytes wait on. The stream counts one large write until all of it is taken.
  */
 const MAX_PENDING_BYTES = 256 * 1024 * 1024;
-/** Ticks without a byte after which the other side is taken for dead. It is asked (ping) from the first one on. */
-const MAX_SILENT_TICKS = 5;
 const MAX_U32 = 0xffff_ffff;
-/** Longest request id in the frame, for the size check. */
-const ID_BYTES = 3 * 1024;
 
 export interface LinkConnectionOptions {
   readonly runner: string;
@@ -62,33 +54,29 @@ export interface LinkConnectionOwner {
 /** The caller's end of one connection to one runner worker. */
 export class LinkConnection implements CallHolder, WorkerView {
   readonly address: string;
-  methods: readonly LinkMethod[] = [];
-  reportedRows = 0;
-  reportedAtMs = -Infinity;
+  readonly load = new ReportedLoad();
+  busyAtMs = 0;
   readonly #options: LinkConnectionOptions;
   readonly #owner: LinkConnectionOwner;
-  readonly #calls = new CallTable<OutgoingCall>();
-  readonly #methodIndexes = new Map<string, number>();
-  readonly #connecting: ClientRequest;
+  readonly #calls = new SentCalls();
+  readonly #connecting: { destroy(): void };
+  readonly #silence = new Silence();
   readonly #reader = new FrameReader(FIRST_FRAME_MAX_BYTES, (frame) => {
     this.#onFrame(frame);
   });
-  #socket: Socket | undefined;
+  #socket: Duplex | undefined;
   #writer: FrameWriter | undefined;
   #state: State = 'connecting';
-  #lastId = 0;
-  #maxInFlight = 0;
-  #maxFrameBytes = 0;
-  #chunkAtMs = 0;
-  #hasHeard = false;
-  #silentTicks = 0;
+  #terms: WorkerTerms | undefined;
+  #heardAtMs = -Infinity;
+  #onHeard: (() => void)[] = [];
   #socketError: Error | undefined;
 
-  constructor(options: LinkConnectionOptions, owner: LinkConnectionOwner) {
+  constructor(options: LinkConnectionOptions, owner: LinkConnectionOwner, dial: Dial = connectLink) {
     this.address = formatRunnerAddress(options.address);
     this.#options = options;
     this.#owner = owner;
-    this.#connecting = connectLink(options, {
+    this.#connecting = dial(options, {
       onSocket: (socket, head) => {
         this.#start(socket, head);
       },
@@ -98,16 +86,13 @@ export class LinkConnection implements CallHolder, WorkerView {
     });
   }
 
-  get isOpen(): boolean {
-    return this.#state === 'open';
-  }
-
-  get accepts(): boolean {
+  takes(bytes: number): boolean {
     return (
       this.#state === 'open' &&
-      this.#calls.size < this.#maxInFlight &&
+      this.#terms?.takes(this.#calls, bytes) === true &&
       this.#writer !== undefined &&
-      this.#writer.pendingBytes < MAX_PENDING_BYTES
+      this.#writer.pendingBytes < MAX_PENDING_BYTES &&
+      !(this.load.mayBeFull && this.load.isFull(performance.now()))
     );
   }
 
@@ -115,32 +100,56 @@ export class LinkConnection implements CallHolder, WorkerView {
     return this.#calls.size;
   }
 
-  methodIndex(name: string): number | undefined {
-    return this.#methodIndexes.get(name);
+  get sentSince(): number {
+    return (this.#calls.lastId - this.load.seenId) >>> 0;
+  }
+
+  /** When the last bytes came. */
+  get heardAtMs(): number {
+    return this.#heardAtMs;
+  }
+
+  /** Of the runner worker; it has some once it is open. */
+  get methods(): readonly LinkMethod[] {
+    return this.#terms?.methods ?? [];
+  }
+
+  methodIndex(call: OutgoingCall): number | undefined {
+    return this.#terms?.methodIndex(call);
   }
 
   /**
-   * The connection `accepts`, and has the method.
+   * The connection `takes` it, and has the method.
    * @throws {JubakoError} TOO_LARGE, INVALID_INPUT - nothing was sent.
    */
   send(call: OutgoingCall, methodIndex: number): void {
-    const { request, value } = call;
-    if (value.byteLength + ID_BYTES > this.#maxFrameBytes) this.#checkSize(call);
-    const id = this.#nextId();
+    const { request, value, reader } = call;
+    this.#terms?.checkSize(call);
+    const id = this.#calls.nextId();
     const { deadlineAtMs } = request;
-    const remainingMs = deadlineAtMs === undefined ? 0 : Math.ceil(deadlineAtMs - performance.now());
+    const nowMs = performance.now();
+    if (this.#calls.size === 0) this.busyAtMs = nowMs;
+    const remainingMs = deadlineAtMs === undefined ? 0 : Math.ceil(deadlineAtMs - nowMs);
     const sentMs = deadlineAtMs === undefined ? 0 : Math.min(MAX_U32, Math.max(1, remainingMs));
-    this.#writer?.request(id, methodIndex, request.requestId, sentMs, value);
+    const flags = toRequestFlags(request.priority, call.isReplay);
+    const credit = reader === undefined ? 0 : reader.onSent((count) => this.#writer?.credit(id, count));
+    this.#writer?.request(id, flags, methodIndex, request.requestId, sentMs, credit, value);
     call.id = id;
     call.holder = this;
     call.isRepeatable = this.methods[methodIndex]?.idempotent === true;
-    this.#calls.add(id, call);
+    this.#calls.add(call);
   }
 
   drop(call: OutgoingCall): void {
-    if (!this.#calls.delete(call.id)) return;
+    if (!this.#calls.delete(call)) return;
     this.#writer?.plain(FRAME.cancel, call.id);
     this.#endIfDone();
+  }
+
+  /** Asks for a sign of life; `onHeard` is called once, at the next bytes. */
+  ask(onHeard: () => void): void {
+    this.#onHeard.push(onHeard);
+    this.#writer?.plain(FRAME.ping, 0);
   }
 
   /** No new calls; closes when the open ones are answered. */
@@ -155,30 +164,27 @@ export class LinkConnection implements CallHolder, WorkerView {
     this.#close(error);
   }
 
-  /** Once a second: notices a peer that is gone without a word. */
+  /** Every `TICK_MS`: notices a peer that is gone without a word. */
   tick(): void {
     if (this.#writer === undefined) return; // connecting has a time limit of its own
-    if (this.#hasHeard) {
-      this.#hasHeard = false;
-      this.#silentTicks = 0;
-      return;
+    switch (this.#silence.tick(this.#calls.size > 0)) {
+      case 'quiet':
+        return;
+      case 'ask':
+        return this.#writer.plain(FRAME.ping, 0);
+      case 'lost':
+        return this.destroy(
+          new JubakoError('RUNNER_LOST', `it has said nothing for ${this.#silence.silentMs} ms, pings included`),
+        );
     }
-    this.#silentTicks += 1;
-    if (this.#silentTicks < MAX_SILENT_TICKS) this.#writer.plain(FRAME.ping, 0);
-    else this.destroy(new JubakoError('RUNNER_LOST', `it has said nothing for ${MAX_SILENT_TICKS} s, pings included`));
   }
 
   /** Expires the calls that are due; returns when the next one is. */
   sweep(nowMs: number): number {
-    let earliestAtMs = Infinity;
-    for (const call of this.#calls.values()) {
-      if (call.expiresAtMs <= nowMs) call.expire(nowMs);
-      else if (call.expiresAtMs < earliestAtMs) earliestAtMs = call.expiresAtMs;
-    }
-    return earliestAtMs;
+    return this.#calls.sweep(nowMs);
   }
 
-  #start(socket: Socket, head: Buffer): void {
+  #start(socket: Duplex, head: Buffer): void {
     this.#state = 'greeting';
     this.#socket = socket;
     this.#writer = new FrameWriter(socket);
@@ -191,33 +197,37 @@ export class LinkConnection implements CallHolder, WorkerView {
     socket.on('close', () => {
       this.#close(this.#state === 'leaving' && this.#calls.size === 0 ? undefined : lostBy(this.#socketError));
     });
-    this.#writer.plain(
-      FRAME.hello,
-      0,
-      Buffer.from(JSON.stringify({ version: LINK_VERSION, peer: this.#options.peer })),
-    );
+    const hello = { version: LINK_VERSION, peer: this.#options.peer };
+    this.#writer.plain(FRAME.hello, 0, bodyOf(Buffer.from(JSON.stringify(hello))));
     if (head.length > 0) this.#onChunk(head);
   }
 
   #onChunk(chunk: Buffer): void {
-    this.#hasHeard = true;
-    this.#chunkAtMs = performance.now();
+    this.#silence.heard();
+    this.#heardAtMs = performance.now();
     try {
       this.#reader.push(chunk);
     } catch (thrown) {
-      this.destroy(JubakoError.from(thrown));
+      this.#refuse(JubakoError.from(thrown));
     }
+    if (this.#onHeard.length > 0) for (const onHeard of this.#onHeard.splice(0)) onHeard();
   }
 
   #onFrame(frame: Frame): void {
     switch (frame.kind) {
       case FRAME.response:
         return this.#onResponse(frame);
+      case FRAME.item:
+        return this.#onItem(frame);
+      case FRAME.end:
+        return this.#onEnd(frame);
       case FRAME.error:
         return this.#onError(frame);
       case FRAME.load:
       case FRAME.pong:
-        return this.#sawLoad(readLoadMeta(frame));
+        return this.load.saw(readLoadMeta(frame), this.#heardAtMs);
+      case FRAME.begun:
+        return this.#onBegun(frame.id);
       case FRAME.hello:
         return this.#onHello(frame);
       case FRAME.goodbye:
@@ -226,6 +236,7 @@ export class LinkConnection implements CallHolder, WorkerView {
       case FRAME.ping:
       case FRAME.request:
       case FRAME.cancel:
+      case FRAME.credit:
         throw new JubakoError('LINK_PROTOCOL', `Cannot take a frame of kind ${frame.kind} from a runner`);
       default:
         return frame.kind satisfies never;
@@ -242,33 +253,43 @@ export class LinkConnection implements CallHolder, WorkerView {
         `Cannot use ${this.address} as runner "${runner}": it serves runner "${hello.runner}"`,
       );
     }
-    this.methods = hello.methods;
-    hello.methods.forEach((method, index) => this.#methodIndexes.set(method.name, index));
-    this.#maxInFlight = hello.maxInFlight;
-    this.#maxFrameBytes = hello.maxFrameBytes;
+    this.#terms = new WorkerTerms(hello);
     this.#reader.maxFrameBytes = hello.maxFrameBytes;
     this.#state = 'open';
     this.#owner.onOpen(this, hello);
   }
 
   #onResponse(frame: Frame): void {
-    const call = this.#takeReplied(frame);
+    const call = this.#takeReplied(frame, false);
     if (call === undefined) return;
-    let value: unknown;
-    try {
-      value = decodeValue(frame.body);
-    } catch (thrown) {
-      call.fail(JubakoError.from(thrown));
-      throw thrown;
-    }
-    call.succeed(value);
-    if (this.#state === 'leaving') this.#endIfDone();
+    call.succeed(this.#valueFor(call, frame));
+    this.#endIfDone();
+  }
+
+  #onItem(frame: Frame): void {
+    const call = this.#calls.get(frame.id);
+    if (call === undefined) return; // its cancel is under way
+    if (call.reader === undefined) throw misfit(frame);
+    call.isRepeatable = false; // its caller has seen a part of the answer
+    call.reader.push(this.#valueFor(call, frame), frame.bodyBytes);
+  }
+
+  #onBegun(id: number): void {
+    const call = this.#calls.get(id);
+    if (call !== undefined) call.isRepeatable = false; // it may be what ended its last worker
+  }
+
+  #onEnd(frame: Frame): void {
+    const call = this.#takeReplied(frame, true);
+    if (call === undefined) return;
+    call.succeed(undefined);
+    this.#endIfDone();
   }
 
   #onError(frame: Frame): void {
     const error = parseErrorBody(frame.body);
     if (frame.id === 0) throw error;
-    const call = this.#takeReplied(frame);
+    const call = this.#takeReplied(frame, undefined);
     if (call === undefined) return;
     if (error.code === 'DRAINING' && (frame.flags & FLAG_NOT_BEGUN) !== 0) {
       if (this.#state === 'open') this.#leave();
@@ -279,13 +300,18 @@ export class LinkConnection implements CallHolder, WorkerView {
     this.#endIfDone();
   }
 
-  /** Undefined for a call that was dropped: its cancel and its answer crossed. */
-  #takeReplied(frame: Frame): OutgoingCall | undefined {
+  /**
+   * Undefined for a call that was dropped: its cancel and its answer crossed.
+   * @param isStream - what kind of call the frame answers; undefined: either.
+   */
+  #takeReplied(frame: Frame, isStream: boolean | undefined): OutgoingCall | undefined {
     const meta = readReplyMeta(frame);
-    this.#sawLoad(meta);
+    this.load.saw(meta, this.#heardAtMs);
+    this.load.ran(meta);
     const call = this.#calls.get(frame.id);
     if (call === undefined) return undefined;
-    this.#calls.delete(frame.id);
+    if (isStream !== undefined && isStream !== (call.reader !== undefined)) throw misfit(frame); // N4
+    this.#calls.delete(call);
     const { timing } = call.request;
     timing.queueMs += meta.queueMs;
     timing.batchMs += meta.batchMs;
@@ -294,9 +320,15 @@ export class LinkConnection implements CallHolder, WorkerView {
     return call;
   }
 
-  #sawLoad(load: LinkLoad): void {
-    this.reportedRows = load.queuedRows + load.inFlightRows;
-    this.reportedAtMs = this.#chunkAtMs;
+  /** @throws {JubakoError} LINK_PROTOCOL - it cannot be read, and the call has failed with that. */
+  #valueFor(call: OutgoingCall, frame: Frame): unknown {
+    try {
+      return decodeValue(frame.body);
+    } catch (thrown) {
+      this.#calls.delete(call);
+      call.fail(JubakoError.from(thrown));
+      throw thrown;
+    }
   }
 
   #leave(): void {
@@ -310,31 +342,29 @@ export class LinkConnection implements CallHolder, WorkerView {
     if (this.#state === 'leaving' && this.#calls.size === 0) this.#writer?.end();
   }
 
+  /** Closes at once; the other side hears why, as far as it still listens. */
+  #refuse(error: JubakoError): void {
+    if (this.#state === 'closed') return;
+    this.#writer?.plain(FRAME.error, 0, bodyOf(encodeErrorBody(error)));
+    this.#writer?.flush();
+    this.destroy(error);
+  }
+
   #close(error: JubakoError | undefined): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     this.#reader.stop();
-    const calls = this.#calls.values();
-    this.#calls.clear();
+    const calls = this.#calls.takeAll();
     for (const call of calls) call.holder = undefined;
     this.#owner.onClosed(this, error, calls);
   }
+}
 
-  #nextId(): number {
-    do this.#lastId = this.#lastId >= MAX_U32 ? 1 : this.#lastId + 1;
-    while (this.#calls.has(this.#lastId));
-    return this.#lastId;
-  }
-
-  #checkSize(call: OutgoingCall): void {
-    const { runner, method, requestId } = call.request;
-    const totalBytes = frameBytes(REQUEST_META_BYTES + Buffer.byteLength(requestId), call.value.byteLength);
-    if (totalBytes <= this.#maxFrameBytes) return;
-    throw new JubakoError(
-      'TOO_LARGE',
-      `Cannot call ${runner}.${method}: the input has ${totalBytes} bytes, the runner takes ${this.#maxFrameBytes}`,
-    );
-  }
+function misfit(frame: Frame): JubakoError {
+  return new JubakoError(
+    'LINK_PROTOCOL',
+    `Cannot take a frame of kind ${frame.kind} for call ${frame.id}: a stream is answered by items and an end, other calls by a response`,
+  );
 }
 
 function lostBy(cause: Error | undefined): JubakoError {

@@ -2,19 +2,22 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Logger } from '../telemetry/logger.js';
-import type { LinkLoad } from './frame.js';
+import type { LinkLoad } from './frame-meta.js';
 import {
   DEFAULT_MAX_FRAME_BYTES,
   DEFAULT_MAX_IN_FLIGHT,
+  DEFAULT_MAX_IN_FLIGHT_BYTES,
   LINK_VERSION,
   type LinkMethod,
   type ServerHello,
 } from './hello.js';
 import type { IncomingCall } from './incoming-call.js';
 import { ServerConnection } from './server-connection.js';
+import { TELL_MS } from './told-load.js';
 import { acceptUpgrade, checkUpgrade, refuseUpgrade, type UpgradeRefusal } from './upgrade.js';
 
-export type { IncomingCall } from './incoming-call.js';
+export type { IncomingCall, ServedCall } from './incoming-call.js';
+export type { LinkLoad } from './frame-meta.js';
 
 /** Seconds of silence after which the kernel asks whether the other machine is still there. */
 const KEEP_ALIVE_MS = 10_000;
@@ -23,7 +26,7 @@ export interface LinkServerOptions {
   /** Every caller must give it; null: none is asked for. */
   readonly token: string | null;
   readonly logger: Logger;
-  /** Asked at each reply; may give the same object every time. */
+  /** Asked at each reply and every `TELL_MS`; may give the same object every time. */
   readonly load: () => LinkLoad;
   readonly onCall: (call: IncomingCall) => void;
 }
@@ -39,6 +42,8 @@ export interface LinkServerHello {
   readonly maxFrameBytes?: number;
   /** Calls on one connection at a time. Default 1024. */
   readonly maxInFlight?: number;
+  /** Bodies of these calls together. Default 256 MiB. */
+  readonly maxInFlightBytes?: number;
 }
 
 /** The runner's end of the link. It never listens: a node:http server hands in what asks for an upgrade. */
@@ -48,6 +53,8 @@ export class LinkServer {
   #hello: ServerHello | undefined;
   #state: 'open' | 'draining' | 'closed' = 'open';
   readonly #emptied: (() => void)[] = [];
+  /** Runs while there are connections. */
+  #teller: NodeJS.Timeout | undefined;
 
   constructor(options: LinkServerOptions) {
     this.#options = options;
@@ -79,6 +86,7 @@ export class LinkServer {
       },
     });
     this.#connections.add(connection);
+    this.#teller ??= this.#startTelling();
     connection.start(head);
     if (this.#hello !== undefined) connection.open(this.#hello);
   }
@@ -93,6 +101,7 @@ export class LinkServer {
       methods: hello.methods,
       maxFrameBytes: hello.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES,
       maxInFlight: hello.maxInFlight ?? DEFAULT_MAX_IN_FLIGHT,
+      maxInFlightBytes: hello.maxInFlightBytes ?? DEFAULT_MAX_IN_FLIGHT_BYTES,
       ready: true,
     };
     for (const connection of this.#connections) connection.open(this.#hello);
@@ -117,9 +126,19 @@ export class LinkServer {
     for (const connection of [...this.#connections]) connection.destroy();
   }
 
+  #startTelling(): NodeJS.Timeout {
+    const teller = setInterval(() => {
+      const load = this.#options.load();
+      for (const connection of this.#connections) connection.tell(load);
+    }, TELL_MS);
+    return teller.unref();
+  }
+
   #onClosed(connection: ServerConnection): void {
     this.#connections.delete(connection);
     if (this.#connections.size > 0) return;
+    clearInterval(this.#teller);
+    this.#teller = undefined;
     for (const resolve of this.#emptied.splice(0)) resolve();
   }
 }

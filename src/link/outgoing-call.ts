@@ -2,11 +2,14 @@ import type { Cancellation, CancelTarget } from '../cancellation.js';
 import { JubakoError } from '../errors.js';
 import type { Timing } from '../telemetry/request-log.js';
 import type { EncodedValue } from '../tensor/index.js';
+import type { Priority } from './frame-meta.js';
+import type { StreamReader } from './stream-reader.js';
 
 export interface LinkRequest {
   readonly runner: string;
   readonly method: string;
   readonly input: unknown;
+  readonly priority: Priority;
   readonly requestId: string;
   readonly cancellation: Cancellation;
   /** On the clock of `performance.now()`. */
@@ -21,10 +24,12 @@ export interface CallHolder {
   drop(call: OutgoingCall): void;
 }
 
-/** A call from `RunnerLinks.call` to its end. It settles once, and leaves its cancellation then. */
+/** A call from `RunnerLinks` to its end. It settles once, and leaves its cancellation then. */
 export class OutgoingCall implements CancelTarget {
   readonly request: LinkRequest;
   readonly value: EncodedValue;
+  /** Takes the items of a stream; undefined: the answer is one value. */
+  readonly reader: StreamReader | undefined;
   /** On the connection that holds it. */
   id = 0;
   holder: CallHolder | undefined = undefined;
@@ -32,7 +37,8 @@ export class OutgoingCall implements CancelTarget {
   expiresAtMs: number;
   /** True: the worker that has it may have begun it, and another may begin it again. */
   isRepeatable = false;
-  wasReplayed = false;
+  /** Sent before to a worker that was lost with it. */
+  isReplay = false;
   /** Why it has to wait for another worker. */
   lost: JubakoError | undefined = undefined;
   readonly #resolve: (value: unknown) => void;
@@ -43,15 +49,18 @@ export class OutgoingCall implements CancelTarget {
     value: EncodedValue,
     resolve: (value: unknown) => void,
     reject: (error: JubakoError) => void,
+    reader: StreamReader | undefined,
   ) {
     this.request = request;
     this.value = value;
+    this.reader = reader;
     this.expiresAtMs = request.deadlineAtMs ?? Infinity;
     this.#resolve = resolve;
     this.#reject = reject;
     request.cancellation.add(this);
   }
 
+  /** @param value - the answer; of a stream, which has given its items, nothing. */
   succeed(value: unknown): void {
     this.#letGo();
     this.#resolve(value);
@@ -60,6 +69,12 @@ export class OutgoingCall implements CancelTarget {
   fail(error: JubakoError): void {
     this.#letGo();
     this.#reject(error);
+  }
+
+  /** Nobody waits for it any more, and nobody is told. */
+  abandon(): void {
+    this.holder?.drop(this);
+    this.#letGo();
   }
 
   onCancel(reason: JubakoError): void {
@@ -81,6 +96,7 @@ export class OutgoingCall implements CancelTarget {
 
   #drop(error: JubakoError): void {
     this.holder?.drop(this);
+    this.reader?.discard();
     this.fail(error);
   }
 

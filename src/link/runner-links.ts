@@ -6,6 +6,7 @@ import type { Logger } from '../telemetry/logger.js';
 import { encodeValue } from '../tensor/index.js';
 import { deadlineError, OutgoingCall, type LinkRequest } from './outgoing-call.js';
 import { RunnerPool } from './runner-pool.js';
+import { StreamReader } from './stream-reader.js';
 
 export type { LinkRequest } from './outgoing-call.js';
 
@@ -60,6 +61,18 @@ export class RunnerLinks {
   }
 
   /**
+   * What `readiness` says, proved: each runner has a worker that was heard of in the last `withinMs`, or answers a ping in
+   * that time. Resolves by then, never rejects.
+   */
+  async probe(withinMs: number): Promise<LinkReadiness> {
+    const probed = [...this.#pools].map(async ([runner, pool]) => ({ runner, reason: await pool.probe(withinMs) }));
+    for (const { runner, reason } of await Promise.all(probed)) {
+      if (reason !== undefined) return { ready: false, runner, reason };
+    }
+    return { ready: true };
+  }
+
+  /**
    * Replaces the map: connects to what is new and to what was away, at once; what is gone finishes its calls first.
    * @throws {JubakoError} CONFIG_INVALID - an address cannot be read; the addresses before it are in use.
    */
@@ -81,19 +94,34 @@ export class RunnerLinks {
    * Calls a method on the least loaded worker of a runner. Always settles.
    *
    * @throws {JubakoError} what the runner answered, or
-   * NOT_FOUND - no such runner or method; INVALID_INPUT, TOO_LARGE - the input cannot be sent;
-   * NOT_READY - no worker within a second; QUEUE_FULL - all workers have as many calls as they take;
+   * NOT_FOUND - no such runner or method, or one that streams; INVALID_INPUT, TOO_LARGE - the input cannot be sent;
+   * NOT_READY - no worker within a second; QUEUE_FULL - all workers have as much work as they take;
    * DEADLINE_EXCEEDED, CLIENT_GONE - at the deadline, or another reason of the cancellation;
    * RUNNER_LOST - the worker was lost, and the call could not be repeated; DRAINING - `close` was called.
    */
   call(request: LinkRequest): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const pool = this.#pools.get(request.runner);
-      if (pool === undefined) throw this.#unknownRunner(request);
-      if (request.cancellation.reason !== undefined) throw request.cancellation.reason;
-      if (request.deadlineAtMs !== undefined && request.deadlineAtMs <= performance.now()) throw deadlineError(request);
-      pool.begin(new OutgoingCall(request, encodeValue(request.input), resolve, reject));
+      this.#begin(request, resolve, reject, undefined);
     });
+  }
+
+  /**
+   * Calls a method that streams, likewise, when the first item is asked for; fails while it is iterated. Who stops reading
+   * stops the producer; `return` (a `break` in `for await`) ends the call at the runner too. The items can be read once.
+   */
+  stream(request: LinkRequest): AsyncIterableIterator<unknown> {
+    return new StreamReader((reader) =>
+      this.#begin(
+        request,
+        () => {
+          reader.finish();
+        },
+        (error) => {
+          reader.fail(error);
+        },
+        reader,
+      ),
+    );
   }
 
   /** Takes no more calls, lets open ones finish for up to `graceMs`, then cuts them. Never rejects. */
@@ -107,6 +135,21 @@ export class RunnerLinks {
     }, graceMs);
     await new Promise<void>((resolve) => this.#emptyWaiters.push(resolve));
     clearTimeout(cut);
+  }
+
+  #begin(
+    request: LinkRequest,
+    resolve: (value: unknown) => void,
+    reject: (error: JubakoError) => void,
+    reader: StreamReader | undefined,
+  ): OutgoingCall {
+    const pool = this.#pools.get(request.runner);
+    if (pool === undefined) throw this.#unknownRunner(request);
+    if (request.cancellation.reason !== undefined) throw request.cancellation.reason;
+    if (request.deadlineAtMs !== undefined && request.deadlineAtMs <= performance.now()) throw deadlineError(request);
+    const call = new OutgoingCall(request, encodeValue(request.input), resolve, reject, reader);
+    pool.begin(call);
+    return call;
   }
 
   #createPool(runner: string): RunnerPool {

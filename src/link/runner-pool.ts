@@ -4,10 +4,16 @@ import { DeadlineTimer } from './deadline-timer.js';
 import type { LinkConnection } from './link-connection.js';
 import { LinkSlot, type LinkSlotOptions, type LinkSlotOwner } from './link-slot.js';
 import type { CallHolder, OutgoingCall } from './outgoing-call.js';
+import { probeConnections } from './probe-connections.js';
 import { RetryBudget } from './retry-budget.js';
+import { TICK_MS } from './silence.js';
+import { noMethod } from './worker-terms.js';
 
 // P1 A call that comes in is settled, on a connection, or in `#waiting` with a time at which it expires. Nothing hangs.
-// P2 A call is executed at most once, except one to an idempotent method whose worker was lost: at most twice.
+// P2 A call is executed at most once, except one to an idempotent method whose worker was lost: at most twice. It is sent
+//    again where a lost worker had not begun it; who dies with others must not fail for what one of them does. A stream
+//    is never begun again once its caller has an item.
+// P3 Nothing is sent that must be refused anyway: where every worker is full, as far as is known, the call ends here.
 
 /** A runner worker that died is back well within this; who has no worker after it hears NOT_READY. */
 const WAIT_MS = 1000;
@@ -15,7 +21,6 @@ const WAIT_MS = 1000;
 const MOVE_WAIT_MS = 30_000;
 /** Calls that may wait for a worker; more would only be late together. */
 const MAX_WAITING = 1024;
-const TICK_MS = 1000;
 
 export interface RunnerPoolOptions extends LinkSlotOptions {
   /** The pool got a connection that takes calls, or lost one. */
@@ -56,6 +61,13 @@ export class RunnerPool implements LinkSlotOwner, CallHolder {
   get problem(): string {
     const problems = [...this.#slots].map(([address, slot]) => `${address}: ${slot.problem}`);
     return `runner "${this.#options.runner}" is not connected (${problems.length === 0 ? 'it has no address' : problems.join('; ')})`;
+  }
+
+  /** Undefined: a worker was heard of within `withinMs` or is heard of in that time; else what is wrong, for people. */
+  async probe(withinMs: number): Promise<string | undefined> {
+    if (!this.isReady) return this.problem;
+    if (await probeConnections(this.#open, withinMs)) return undefined;
+    return this.isReady ? `no worker of runner "${this.#options.runner}" has answered in ${withinMs} ms` : this.problem;
   }
 
   /** Connects to new addresses, at once also to known ones that are away; retires the others. @throws {JubakoError} CONFIG_INVALID */
@@ -150,30 +162,29 @@ export class RunnerPool implements LinkSlotOwner, CallHolder {
   }
 
   #dispatch(call: OutgoingCall): void {
-    const connection = this.#choose();
+    const connection = this.#choose(call.value.byteLength);
     if (connection === undefined) return this.#wait(call);
-    const methodIndex = connection.methodIndex(call.request.method);
+    const methodIndex = connection.methodIndex(call);
     if (methodIndex === undefined) return this.#dispatchElsewhere(call, connection);
     this.#send(call, connection, methodIndex);
   }
 
-  #choose(): LinkConnection | undefined {
+  #choose(bytes: number): LinkConnection | undefined {
     const open = this.#open;
-    if (open.length === 1) return open[0]?.accepts === true ? open[0] : undefined;
+    if (open.length === 1) return open[0]?.takes(bytes) === true ? open[0] : undefined;
     this.#turn = (this.#turn + 1) & 0xffff;
-    return open[chooseWorker(open, this.#turn, performance.now())];
+    return open[chooseWorker(open, bytes, this.#turn, performance.now())];
   }
 
   /** During a reload, workers of two generations serve one runner, and a new method is known to some only. */
   #dispatchElsewhere(call: OutgoingCall, chosen: LinkConnection): void {
-    const { runner, method } = call.request;
-    const other = this.#open.find((connection) => connection.accepts && connection.methodIndex(method) !== undefined);
-    const methodIndex = other?.methodIndex(method);
-    if (other !== undefined && methodIndex !== undefined) return this.#send(call, other, methodIndex);
-    const known = chosen.methods.map(({ name }) => name).join(', ');
-    call.fail(
-      new JubakoError('NOT_FOUND', `Cannot call ${runner}.${method}: runner "${runner}" has the methods ${known}`),
+    const bytes = call.value.byteLength;
+    const other = this.#open.find(
+      (connection) => connection.takes(bytes) && connection.methodIndex(call) !== undefined,
     );
+    const methodIndex = other?.methodIndex(call);
+    if (other !== undefined && methodIndex !== undefined) this.#send(call, other, methodIndex);
+    else call.fail(noMethod(call, chosen.methods));
   }
 
   #send(call: OutgoingCall, connection: LinkConnection, methodIndex: number): void {
@@ -194,7 +205,8 @@ export class RunnerPool implements LinkSlotOwner, CallHolder {
     }
     if (this.#open.length > 0) {
       return call.fail(
-        new JubakoError('QUEUE_FULL', `Cannot call ${runner}.${method}: every worker has as many calls as it takes`),
+        // P3
+        new JubakoError('QUEUE_FULL', `Cannot call ${runner}.${method}: every worker has as much work as it takes`),
       );
     }
     if (this.#waiting.size >= MAX_WAITING) {
@@ -218,8 +230,8 @@ export class RunnerPool implements LinkSlotOwner, CallHolder {
     const lost = new JubakoError('RUNNER_LOST', `Lost ${runner}.${method}: the connection to its worker ended`, {
       cause,
     });
-    if (!call.isRepeatable || call.wasReplayed || this.#isRetired || !this.#budget.spend()) return call.fail(lost); // P2
-    call.wasReplayed = true;
+    if (!call.isRepeatable || this.#isRetired || !this.#budget.spend()) return call.fail(lost); // P2
+    call.isReplay = true;
     call.lost = lost;
     this.#dispatch(call);
   }

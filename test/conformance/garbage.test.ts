@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
-import { FRAME, FRAME_HEADER_BYTES, REQUEST_META_BYTES, frameBytes } from '#dist/link/frame.js';
+import { FRAME, FRAME_HEADER_BYTES, frameBytes } from '#dist/link/frame.js';
+import { REQUEST_META_BYTES } from '#dist/link/frame-meta.js';
+import { LINK_PROTOCOL_NAME, LINK_VERSION } from '#dist/link/hello.js';
 import { LIMIT } from '../support/start-primary.js';
 import { ConformanceServer } from './conformance-server.js';
 import { exchangeBytes, httpBytes, seededBytes } from './wire.js';
@@ -11,9 +13,14 @@ const SEEDS = Array.from({ length: 12 }, (_, seed) => seed);
 const NOISE_BYTES = 6000;
 
 const UPGRADE = Buffer.from(
-  'GET /jubako/link HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: jubako-link/1\r\n\r\n',
+  `GET /jubako/link HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: ${LINK_PROTOCOL_NAME}\r\n\r\n`,
 );
-const HELLO = frame(FRAME.hello, 0, Buffer.alloc(0), Buffer.from('{"version":1,"peer":"test"}'));
+const HELLO = frame(
+  FRAME.hello,
+  0,
+  Buffer.alloc(0),
+  Buffer.from(JSON.stringify({ version: LINK_VERSION, peer: 'test' })),
+);
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 const SETTINGS = '000000040000000000';
 /** Its type and flags, and its stream, which is that of the connection. */

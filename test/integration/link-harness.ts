@@ -1,10 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { pino } from 'pino';
-import { LinkServer, type IncomingCall, type LinkServerHello } from '#dist/link/link-server.js';
+import type { TlsOptions } from 'node:tls';
+import { pino, type Logger } from 'pino';
+import { LinkServer, type IncomingCall, type LinkLoad, type LinkServerHello } from '#dist/link/link-server.js';
 import { Cancellation } from '#dist/cancellation.js';
 import { RunnerLinks, type LinkRequest, type RunnerLinksOptions } from '#dist/link/runner-links.js';
 import { encodeJsonText, encodeValue, peekValue } from '#dist/tensor/index.js';
@@ -12,13 +15,18 @@ import { newTiming } from '#dist/service/invoke.js';
 
 export const silent = pino({ level: 'silent' });
 export const TIMING = { queueMs: 1, batchMs: 0.5, computeMs: 2, batchRows: 4 };
+export const IDLE: LinkLoad = { queuedRows: 0, inFlightRows: 0, waitMs: -1, isFull: false };
 
 export interface RunnerOptions {
+  /** Of the unix socket; default: a new one. */
   readonly path?: string;
+  /** A port in its place. */
+  readonly port?: 'tcp' | TlsOptions;
   readonly token?: string;
+  readonly logger?: Logger;
   readonly isReady?: boolean;
   readonly hello?: Partial<LinkServerHello>;
-  readonly load?: { queuedRows: number; inFlightRows: number };
+  readonly load?: () => LinkLoad;
   readonly onCall?: (call: IncomingCall) => void;
 }
 
@@ -39,6 +47,17 @@ export function echo(call: IncomingCall): void {
   else call.respond(encodeValue(value.form === 'tensor' ? value.tensor : value.decode()), TIMING);
 }
 
+/** Sends the numbers from 0 to below `count` as the caller takes them. */
+export function sendNumbers(call: IncomingCall, count: number): void {
+  let next = 0;
+  const send = (): void => {
+    while (call.credit > 0 && next < count) call.sendItem(encodeValue(next++));
+    if (next === count) call.end(TIMING);
+  };
+  call.onCredit = send;
+  send();
+}
+
 export function socketPath(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'jubako-link-'));
   t.after(() => {
@@ -47,15 +66,14 @@ export function socketPath(t: TestContext): string {
   return join(folder, 'runner.sock');
 }
 
-/** A runner behind node:http on a unix socket; its methods are `echo` (idempotent) and `once` (not). */
+/** A runner behind node:http on a unix socket; its methods are `echo` (idempotent), `once` (not), and `items` and `lines`, which stream (likewise). */
 export async function startRunner(t: TestContext, options: RunnerOptions = {}): Promise<TestRunner> {
   const path = options.path ?? socketPath(t);
   const calls: IncomingCall[] = [];
-  const load = options.load ?? { queuedRows: 0, inFlightRows: 0 };
   const link = new LinkServer({
     token: options.token ?? null,
-    logger: silent,
-    load: () => load,
+    logger: options.logger ?? silent,
+    load: options.load ?? (() => IDLE),
     onCall: (call) => {
       calls.push(call);
       (options.onCall ?? echo)(call);
@@ -65,23 +83,33 @@ export async function startRunner(t: TestContext, options: RunnerOptions = {}): 
     runner: 'digits',
     worker: 'runner-digits-0',
     methods: [
-      { name: 'echo', idempotent: true },
-      { name: 'once', idempotent: false },
+      { name: 'echo', idempotent: true, streams: false },
+      { name: 'once', idempotent: false, streams: false },
+      { name: 'items', idempotent: true, streams: true },
+      { name: 'lines', idempotent: false, streams: true },
     ],
     ...options.hello,
   };
   if (options.isReady !== false) link.setReady(hello);
-  const server = createServer();
+  const { port } = options;
+  const server = typeof port === 'object' ? createTlsServer(port) : createServer();
   server.on('upgrade', (request, socket, head) => {
     link.handleUpgrade(request, socket, head);
   });
-  await new Promise<void>((resolve) => server.listen(path, resolve));
+  await new Promise<void>((resolve) => {
+    if (port === undefined) server.listen(path, resolve);
+    else server.listen(0, '127.0.0.1', resolve);
+  });
   const kill = async (): Promise<void> => {
     link.close();
     if (server.listening) await new Promise((resolve) => server.close(resolve));
   };
   t.after(kill);
-  return { address: `unix://${path}`, path, link, hello, calls, kill };
+  const address =
+    port === undefined
+      ? `unix://${path}`
+      : `${port === 'tcp' ? 'tcp' : 'tls'}://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return { address, path, link, hello, calls, kill };
 }
 
 export function connect(
@@ -105,6 +133,7 @@ export function request(input: unknown, changes: Partial<LinkRequest> = {}): Lin
     runner: 'digits',
     method: 'echo',
     input,
+    priority: 'normal',
     requestId: 'request-1',
     cancellation: new Cancellation(),
     deadlineAtMs: undefined,

@@ -30,7 +30,7 @@ test('RunnerLinks repeats an idempotent call on the worker that comes back at th
   assert.equal(await answer, 'again');
 });
 
-test('RunnerLinks repeats a call once only', LIMIT, async (t) => {
+test('RunnerLinks sends no call to a third worker where the second had begun it', LIMIT, async (t) => {
   const arrivals = [countdown(1), countdown(1)] as const;
   const first = await startRunner(t, { onCall: arrivals[0].hit });
   const links = connect(t, [first.address]);
@@ -38,10 +38,45 @@ test('RunnerLinks repeats a call once only', LIMIT, async (t) => {
   const rejected = assert.rejects(answer, isCode('RUNNER_LOST'));
   await arrivals[0].done;
   await first.kill();
+  const onCall = (call: IncomingCall): void => {
+    call.begin();
+    arrivals[1].hit();
+  };
+  const second = await startRunner(t, { path: first.path, onCall });
+  await arrivals[1].done;
+  await second.kill(); // in the turn of `begin`: what it says must be on its way by then
+  await rejected;
+});
+
+test('RunnerLinks sends a call to a third worker where the second had not begun it', LIMIT, async (t) => {
+  const arrivals = [countdown(1), countdown(1)] as const;
+  const first = await startRunner(t, { onCall: arrivals[0].hit });
+  const links = connect(t, [first.address]);
+  const answer = links.call(request('third', { deadlineAtMs: performance.now() + 20_000 }));
+  await arrivals[0].done;
+  await first.kill();
   const second = await startRunner(t, { path: first.path, onCall: arrivals[1].hit });
   await arrivals[1].done;
   await second.kill();
-  await rejected;
+  const third = await startRunner(t, { path: first.path });
+  assert.equal(await answer, 'third');
+  assert.equal(third.calls[0]?.isReplay, true);
+});
+
+test('IncomingCall.begin says nothing of a call that is no replay', LIMIT, async (t) => {
+  const runner = await startRunner(t, {
+    onCall: (call) => {
+      call.begin();
+      if (runner.calls.length === 1) void runner.kill();
+      else echo(call);
+    },
+  });
+  const links = connect(t, [runner.address]);
+  const answer = links.call(request('again', { deadlineAtMs: performance.now() + 20_000 }));
+  while (runner.calls.length === 0) await new Promise(setImmediate);
+  await runner.kill();
+  await startRunner(t, { path: runner.path });
+  assert.equal(await answer, 'again');
 });
 
 test('RunnerLinks.call rejects with RUNNER_LOST for a method that is not idempotent', LIMIT, async (t) => {

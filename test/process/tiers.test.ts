@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { LINK_PROTOCOL_NAME } from '#dist/link/hello.js';
 import { DIGITS, classifyByGrpc, classifyByHttp } from '../support/digits.js';
 import { connectGrpc } from '../support/grpc-client.js';
 import { errorOf, get, post, sendBytes } from '../support/http-client.js';
@@ -18,7 +19,7 @@ import {
 
 /** Bytes that are the same in every run and mean nothing in any protocol. */
 const NOISE = Buffer.concat(Array.from({ length: 64 }, (_, i) => createHash('sha256').update(`${i}`).digest()));
-const UPGRADE = 'GET /jubako/link HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: jubako-link/1\r\n\r\n';
+const UPGRADE = `GET /jubako/link HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: ${LINK_PROTOCOL_NAME}\r\n\r\n`;
 
 function startRunner(t: Cleanup, args: readonly string[] = []): RunningProcess {
   return startPrimary(t, ['start-runner-server', DIGITS, '--runner-name', 'digits', ...args]);
@@ -153,7 +154,7 @@ describe('tiers', { concurrency: 2 }, () => {
     await sendBytes(where, Buffer.concat([Buffer.from(UPGRADE), NOISE]));
     await runner.nextLog({ event: 'link.closed' });
     assert.match(
-      await sendBytes(where, Buffer.from(UPGRADE.replace('jubako-link/1', 'jubako-link/99'))),
+      await sendBytes(where, Buffer.from(UPGRADE.replace(LINK_PROTOCOL_NAME, 'jubako-link/99'))),
       /^HTTP\/1\.1 426 /,
     );
 

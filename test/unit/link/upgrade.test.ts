@@ -6,7 +6,7 @@ function ask(
   changes: { method?: string; url?: string; upgrade?: string; authorization?: string },
   token: string | null = null,
 ) {
-  const { method = 'GET', url = '/jubako/link', upgrade = 'jubako-link/1', authorization } = changes;
+  const { method = 'GET', url = '/jubako/link', upgrade = 'jubako-link/2', authorization } = changes;
   return checkUpgrade(
     { method, url, headers: { upgrade, ...(authorization !== undefined && { authorization }) } },
     token,
@@ -15,14 +15,14 @@ function ask(
 
 test('checkUpgrade lets the link in, also as one of several protocols', () => {
   assert.equal(ask({}), undefined);
-  assert.equal(ask({ upgrade: 'websocket, Jubako-Link/1', url: '/jubako/link?x=1' }), undefined);
+  assert.equal(ask({ upgrade: 'websocket, Jubako-Link/2', url: '/jubako/link?x=1' }), undefined);
 });
 
 for (const [what, status, changes] of [
   ['another path', 404, { url: '/' }],
   ['another method', 405, { method: 'POST' }],
   ['another protocol', 426, { upgrade: 'websocket' }],
-  ['another version', 426, { upgrade: 'jubako-link/2' }],
+  ['another version', 426, { upgrade: 'jubako-link/1' }],
 ] as const) {
   test(`checkUpgrade refuses ${what} with ${status}`, () => {
     assert.equal(ask(changes)?.status, status);
@@ -30,7 +30,7 @@ for (const [what, status, changes] of [
 }
 
 test('checkUpgrade names what was asked for and what is spoken', () => {
-  assert.match(ask({ upgrade: 'jubako-link/2' })?.text ?? '', /"jubako-link\/2".*jubako-link\/1/);
+  assert.match(ask({ upgrade: 'jubako-link/3' })?.text ?? '', /"jubako-link\/3".*jubako-link\/2/);
 });
 
 test('checkUpgrade wants the token where there is one', () => {
