@@ -1,18 +1,23 @@
 import { JubakoError } from '../errors.js';
 import {
+  DTYPES,
   Tensor,
   allocateData,
+  elementCount,
   encodeJsonText,
   encodeValue,
   isNumericTensor,
+  viewData,
   type EncodedValue,
   type NumericDtype,
 } from '../tensor/index.js';
+import { batchBuffers } from './batch-buffers.js';
 import type { CallInput } from './call-input.js';
 import type { ThreadPayload, ThreadResult, WireTensor } from './thread-messages.js';
 
 // Rows in, rows out: joins the inputs of a batch into one payload for the model and splits its result again.
 // A1 Row i of the result belongs to row i of the payload; nothing else ties an answer to its caller.
+// A2 Every byte of a payload is written: buffers are used again.
 
 /** Rows `from` to `from + rows` of one call's input. */
 export interface Slice {
@@ -25,15 +30,21 @@ const COMMA = 0x2c;
 const OPEN = 0x5b;
 const CLOSE = 0x5d;
 
-/** @param slices - at least one, all of one method and one batch key. @param batched - false: one slice, passed on as it is. */
+/**
+ * The payload of one run: its buffers are its own, and the inputs stay as they are, so that they can be joined again.
+ * @param slices - at least one, all of one method and one batch key.
+ * @param batched - false: one slice, passed on as it is.
+ */
 export function joinBatch(slices: readonly Slice[], batched: boolean): ThreadPayload {
   const [first] = slices;
   if (first === undefined) throw new TypeError('Cannot join an empty batch');
   if (first.input.kind === 'json') return { kind: 'json', text: joinTexts(slices, batched) };
-  const tensors = first.input.tensors.map(({ name, tensor }, index): WireTensor => {
-    const rows = batched ? slices.reduce((sum, slice) => sum + slice.rows, 0) : tensor.rows;
-    const shape = batched ? [rows, ...tensor.shape.slice(1)] : tensor.shape;
-    return { name, dtype: tensor.dtype, shape, data: joinData(slices, index, tensor, shape, batched) };
+  let rows = 0;
+  for (const slice of slices) rows += slice.rows;
+  const tensors = first.input.tensors.map(({ name, tensor: { dtype, shape } }, index): WireTensor => {
+    const joined = batched ? [rows, ...shape.slice(1)] : shape;
+    if (dtype === 'string') return { name, dtype, shape: joined, data: joinStrings(slices, index, batched) };
+    return { name, dtype, shape: joined, data: joinNumbers(slices, index, dtype, joined, batched) };
   });
   return { kind: 'tensors', tensors };
 }
@@ -54,36 +65,36 @@ function joinTexts(slices: readonly Slice[], batched: boolean): Uint8Array {
   return joined;
 }
 
-function joinData(
+/** The one copy between the received bytes and the model. */
+function joinNumbers(
   slices: readonly Slice[],
   index: number,
-  like: Tensor,
+  dtype: NumericDtype,
   shape: readonly number[],
   batched: boolean,
 ): WireTensor['data'] {
-  const perRow = shape.slice(1).reduce((product, size) => product * size, 1);
-  const sources = slices.map(({ input, from, rows }) => {
-    const tensor = input.kind === 'tensors' ? input.tensors[index]?.tensor : undefined;
-    if (tensor === undefined) throw new TypeError('Cannot join inputs of different kinds');
-    return {
-      data: tensor.data,
-      from: batched ? from * perRow : 0,
-      to: batched ? (from + rows) * perRow : tensor.data.length,
-    };
-  });
-  if (!isNumericTensor(like)) {
-    return sources.flatMap(({ data, from, to }) => (data as readonly string[]).slice(from, to));
-  }
-  const joined = allocateData(
-    like.dtype,
-    sources.reduce((sum, { from, to }) => sum + to - from, 0),
-  ) as Uint8Array;
+  const count = elementCount(shape);
+  const buffer = batchBuffers.take(count * DTYPES[dtype].bytes); // another batch is left in it: A2
+  const joined = viewData(dtype, buffer, 0, count) as Uint8Array;
   let at = 0;
-  for (const { data, from, to } of sources) {
-    joined.set((data as Uint8Array).subarray(from, to), at);
-    at += to - from;
+  for (const slice of slices) {
+    const part = partOf(slice, index, batched) as Uint8Array;
+    joined.set(part, at);
+    at += part.length;
   }
+  if (at !== count) throw new TypeError(`Cannot join a batch of ${count} elements from ${at}`);
   return joined;
+}
+
+function joinStrings(slices: readonly Slice[], index: number, batched: boolean): readonly string[] {
+  return slices.flatMap((slice) => partOf(slice, index, batched) as readonly string[]);
+}
+
+/** The elements of one slice, without a copy where they are numbers. */
+function partOf({ input, from, rows }: Slice, index: number, batched: boolean): WireTensor['data'] {
+  const tensor = input.kind === 'tensors' ? input.tensors[index]?.tensor : undefined;
+  if (tensor === undefined) throw new TypeError('Cannot join inputs of different kinds');
+  return !batched || rows === tensor.shape[0] ? tensor.data : rowsOf(tensor.data, tensor.shape, from, rows);
 }
 
 /** Rows `from` to `from + rows` of a result, as a value; tensors are views, not copies. */
@@ -110,13 +121,23 @@ function toTensor(wire: WireTensor): Tensor {
 }
 
 function sliceTensor(wire: WireTensor, from: number, rows: number): Tensor {
-  const [, ...rest] = wire.shape;
-  const perRow = rest.reduce((product, size) => product * size, 1);
-  const data = wire.data as Uint8Array;
-  const part = Array.isArray(data)
-    ? data.slice(from * perRow, (from + rows) * perRow)
-    : data.subarray(from * perRow, (from + rows) * perRow);
-  return new Tensor(wire.dtype, [rows, ...rest], part as never);
+  if (rows === wire.shape[0]) return toTensor(wire);
+  const shape = [rows, ...wire.shape.slice(1)];
+  return new Tensor(wire.dtype, shape, rowsOf(wire.data, wire.shape, from, rows));
+}
+
+/** The elements of some rows of a tensor: a view, where they are numbers. */
+function rowsOf(
+  data: WireTensor['data'],
+  shape: readonly number[],
+  from: number,
+  rows: number,
+): Uint8Array | readonly string[] {
+  let perRow = 1;
+  for (let axis = 1; axis < shape.length; axis += 1) perRow *= shape[axis] as number;
+  const start = from * perRow;
+  const end = start + rows * perRow;
+  return ArrayBuffer.isView(data) ? (data as Uint8Array).subarray(start, end) : data.slice(start, end);
 }
 
 /** The answer of one call: its only slice, or the slices of a call that was split, joined along axis 0 again. */
