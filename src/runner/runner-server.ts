@@ -4,24 +4,30 @@ import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { TLSSocket, TlsOptions } from 'node:tls';
 import type { ServerConfig } from '../config/settings.js';
+import type { RunnerMap } from '../config/addresses.js';
 import { JubakoError } from '../errors.js';
 import type { EntryPoint } from '../ipc/manifest.js';
-import type { LinkLoad } from '../link/frame.js';
 import { LinkServer } from '../link/link-server.js';
 import { refuseUnknownCertificate } from '../net/tls-files.js';
+import type { LoadContext } from '../service/define.js';
 import type { RunnerManifest } from '../service/manifest.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Metrics } from '../telemetry/metrics.js';
-import { ComputeLane } from './compute-lane.js';
+import { LaneGroup } from './lane-group.js';
+import { toLinkMethod } from './link-method.js';
 import { Scheduler } from './scheduler.js';
+import type { NestedCalls } from './thread-messages.js';
 
 // The main thread of a runner worker: HTTP for probes and scrapes, the link by upgrade, calls into the scheduler.
-// U1 What anyone sends here can end their connection only; the model's thread can end this process only, and the primary
-//    replaces it.
+// U1 What anyone sends here can end their connection only; a thread of the model can end this process only, by ending or by
+//    never ending a run, and the primary replaces it.
 
 export interface RunnerServerOptions {
   readonly entry: EntryPoint;
   readonly runner: RunnerManifest;
+  readonly place: Omit<LoadContext, 'thread'>;
+  /** For a runner that calls others. */
+  readonly calls: NestedCalls;
   /** The unix socket to listen on; null: connections are handed in by `accept`. */
   readonly socketPath: string | null;
   /** For a port that other machines reach; a unix socket needs none. */
@@ -37,26 +43,35 @@ export interface RunnerServer {
   /** Resolves when the model is loaded and warm; rejects with the load's failure. */
   readonly ready: Promise<void>;
   accept(socket: Socket): void;
-  /** Answers what was begun, tells callers to go elsewhere, then ends the compute thread. Never rejects. */
+  /** Where the runners are that this one calls. */
+  setRunnerMap(map: RunnerMap): void;
+  /** Answers what was begun, tells callers to go elsewhere, then ends the compute threads. Never rejects. */
   drain(graceMs: number): Promise<void>;
 }
 
-/** Exit code of a runner worker whose compute thread ended: EX_SOFTWARE of sysexits.h. */
+/** Exit code of a runner worker whose compute thread ended, or does not end a run: EX_SOFTWARE of sysexits.h. */
 const EXIT_THREAD_ENDED = 70;
 
 export async function startRunnerServer(options: RunnerServerOptions): Promise<RunnerServer> {
-  const { runner, logger, config, metrics } = options;
-  const lane = new ComputeLane({ entry: options.entry, runner: runner.name });
-  const scheduler = new Scheduler({ runner, lane, metrics, logger });
+  const { entry, runner, place, calls, logger, config, metrics } = options;
+  const group = new LaneGroup({ entry, runner, place, calls, logger });
+  let state: 'loading' | 'ready' | 'draining' = 'loading';
+  const onLost = (reason: string): void => {
+    if (state === 'loading') return; // `ready` rejects
+    if (state === 'draining') return links.close(); // what was begun will not be answered: callers learn it now
+    logger.fatal({ event: 'runner.lost', runner: runner.name, reason }, `runner "${runner.name}": ${reason}`);
+    logger.flush(() => process.exit(EXIT_THREAD_ENDED));
+  };
+  const scheduler = new Scheduler({ runner, lanes: group.lanes, metrics, logger, onStuck: onLost });
+  void group.ended.then(onLost);
   const links = new LinkServer({
     token: config.linkToken,
     logger,
-    load: (): LinkLoad => scheduler.load,
+    load: () => scheduler.load,
     onCall: (call) => {
       scheduler.submit(call);
     },
   });
-  let state: 'loading' | 'ready' | 'draining' = 'loading';
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
     void answerProbe(request, response, state, options).catch((thrown: unknown) => {
       const error = JubakoError.from(thrown);
@@ -78,29 +93,26 @@ export async function startRunnerServer(options: RunnerServerOptions): Promise<R
   if (options.socketPath !== null) await listen(server, options.socketPath);
   else server.emit('listening'); // arms the timeouts of node:http, which it sets up when it listens itself
 
-  const ready = lane.ready.then(() => {
+  const ready = group.ready.then(() => {
     state = 'ready';
     links.setReady({
       runner: runner.name,
       worker: options.worker,
       workersHere: options.socketPath === null ? (config.runnerWorkers ?? runner.workers) : 1,
-      methods: runner.methods.map(({ name, idempotent }) => ({ name, idempotent })),
+      methods: runner.methods.map(toLinkMethod),
     });
   });
-  let leaving = false;
-  void lane.ended.then((reason) => {
-    if (leaving || state === 'loading') return;
-    logger.fatal({ event: 'runner.lost', runner: runner.name, reason }, `runner "${runner.name}": ${reason}`);
-    logger.flush(() => process.exit(EXIT_THREAD_ENDED));
-  });
+  ready.catch(() => undefined); // whoever waits for it sees the failure; nobody may be waiting yet
 
   return {
     ready,
     accept(socket) {
       server.emit('connection', socket);
     },
+    setRunnerMap(map) {
+      group.setRunnerMap(map);
+    },
     async drain(graceMs) {
-      leaving = true;
       state = 'draining';
       server.close();
       const timer = setTimeout(() => {
@@ -109,7 +121,8 @@ export async function startRunnerServer(options: RunnerServerOptions): Promise<R
       await links.drain();
       clearTimeout(timer);
       server.closeAllConnections();
-      await lane.close();
+      scheduler.close();
+      await group.close();
     },
   };
 }

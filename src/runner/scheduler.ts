@@ -1,161 +1,140 @@
 import { JubakoError } from '../errors.js';
-import type { IncomingCall } from '../link/link-server.js';
+import type { ServedCall } from '../link/incoming-call.js';
+import type { LinkLoad } from '../link/frame.js';
 import type { MethodManifest, RunnerManifest } from '../service/manifest.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Metrics } from '../telemetry/metrics.js';
-import { encodeSlices, joinBatch, sliceResult, type ResultSlice, type Slice } from './assemble-batch.js';
-import { decideBatch } from './batch-decision.js';
-import { BatchQueue, type QueueEntry } from './batch-queue.js';
+import { joinBatch, sliceResult } from './assemble-batch.js';
+import type { BatchReason } from './batch-decision.js';
+import { BatchPlanner, type PlannedRun, type Refusal } from './batch-planner.js';
 import { readCallInput } from './call-input.js';
-import { LaneError, type Lane, type LaneDone, type RunningJob } from './lane.js';
+import { LaneError, type Lane, type LaneDone, type LaneJob } from './lane.js';
+import { LaneLoad } from './lane-load.js';
 import { createMethodMetrics, type MethodMetrics } from './method-metrics.js';
+import { PendingCall, splitPiece, type Piece } from './pending-call.js';
+import { refusalError, tooLateError } from './refusals.js';
+import { RunningBatches, type RunningBatch } from './running-batches.js';
+import { serveStream } from './serve-stream.js';
 
-// The shell around `decideBatch`: it owns the queues, the clock and the lane.
+// The shell around the planner: it has the clock, the timer and the lanes.
 // S1 Every call that `submit` takes is answered once: by its rows, by a failure, or not at all if its caller has gone.
-// S2 One batch runs at a time. When the lane falls idle, what is queued leaves in the same turn; when a call finds the
-//    lane idle, the batch leaves at the end of the turn, so that calls which arrived together go together.
-// S3 When a batch of several calls fails, each runs once more alone: one bad input fails alone.
-
-/** A call on its way through the queue; a call with more rows than one batch takes is several pieces. */
-interface PendingCall {
-  readonly incoming: IncomingCall;
-  readonly method: MethodState;
-  readonly pieces: Piece[];
-  readonly results: (ResultSlice | undefined)[];
-  readonly receivedAtMs: number;
-  missing: number;
-  queueMs: number;
-  batchMs: number;
-  computeMs: number;
-  batchRows: number;
-  settled: boolean;
-}
-
-interface Piece extends QueueEntry, Slice {
-  readonly call: PendingCall;
-  readonly index: number;
-}
+// S2 When a lane falls free, what is queued leaves in the same turn; when a call finds a lane free, the batch leaves at the
+//    end of the turn, so that calls which arrived together go together.
+// S3 A batch of several calls that fails runs again in two halves, and so on: one bad input fails alone. A call whose last
+//    worker died with it runs alone from the start.
+// S4 Work that nobody waits for leaves: calls from the queue at once, a batch by its signal, a run that goes on by `onStuck`.
 
 interface MethodState {
   readonly manifest: MethodManifest;
-  readonly queue: BatchQueue<Piece>;
   readonly metrics: MethodMetrics;
 }
 
-interface RunningBatch {
-  readonly job: RunningJob;
+/** Calls that run together and apart from all others. */
+interface ApartGroup {
+  readonly method: number;
   readonly pieces: readonly Piece[];
-  readonly rows: number;
 }
 
 export interface SchedulerOptions {
   readonly runner: RunnerManifest;
-  readonly lane: Pick<Lane, 'run'>;
+  /** One per compute thread. */
+  readonly lanes: readonly Lane[];
   readonly metrics: Metrics;
   readonly logger: Logger;
+  /** A run does not end: this process is of no use any more. Called once. */
+  readonly onStuck?: (reason: string) => void;
+  /** Least time after which a run can be stuck, in ms. Default 5000. */
+  readonly stuckAfterMs?: number;
 }
 
 export class Scheduler {
-  readonly #lane: Pick<Lane, 'run'>;
-  readonly #logger: Logger;
-  readonly #methods = new Map<string, MethodState>();
-  readonly #states: readonly MethodState[];
-  readonly #views: readonly BatchQueue<Piece>[];
-  #running: RunningBatch | undefined;
-  #alone: Piece[] = [];
+  readonly #options: SchedulerOptions;
+  readonly #indexes = new Map<string, number>();
+  readonly #methods: readonly MethodState[];
+  readonly #planner: BatchPlanner<Piece>;
+  readonly #lanes: LaneLoad;
+  readonly #running: RunningBatches;
+  #apart: ApartGroup[] = [];
   #stepIsDue = false;
+  #timer: NodeJS.Timeout | undefined;
+  #load: LinkLoad | undefined;
+  readonly #isFree = (method: number): boolean => this.#lanes.freeFor(this.#method(method).manifest) !== undefined;
 
   constructor(options: SchedulerOptions) {
-    this.#lane = options.lane;
-    this.#logger = options.logger;
-    for (const manifest of options.runner.methods) {
-      const { maxSize, maxQueueSize } = manifest.batch ?? { maxSize: 1, maxQueueSize: UNBATCHED_QUEUE };
-      this.#methods.set(manifest.name, {
-        manifest,
-        queue: new BatchQueue(maxSize, maxQueueSize),
-        metrics: createMethodMetrics(options.metrics, options.runner.name, manifest.name),
-      });
-    }
-    this.#states = [...this.#methods.values()];
-    this.#views = this.#states.map(({ queue }) => queue);
+    this.#options = options;
+    const { runner, lanes, metrics } = options;
+    this.#methods = runner.methods.map((manifest, index) => {
+      this.#indexes.set(manifest.name, index);
+      return { manifest, metrics: createMethodMetrics(metrics, runner.name, manifest.name) };
+    });
+    this.#lanes = new LaneLoad(lanes);
+    this.#planner = new BatchPlanner(runner.methods, lanes.length, splitPiece);
+    this.#running = new RunningBatches({
+      historyOf: (method) => this.#planner.historyOf(method),
+      stuckAfterMs: options.stuckAfterMs,
+      onStuck: ({ run }, why) => {
+        const { name } = this.#method(run.method).manifest;
+        options.onStuck?.(`a run of "${name}" on ${run.rows} rows is stuck: ${why}`);
+      },
+    });
   }
 
-  /** Rows that wait, and rows that the model works on: what a caller needs to choose the least loaded worker. */
-  get load(): { readonly queuedRows: number; readonly inFlightRows: number } {
-    let queuedRows = 0;
-    for (const queue of this.#views) queuedRows += queue.rows;
-    return { queuedRows, inFlightRows: this.#running?.rows ?? 0 };
+  /** What a caller needs to choose the least loaded worker; the same object until something changes. */
+  get load(): LinkLoad {
+    this.#load ??= {
+      queuedRows: this.#planner.queuedRows,
+      inFlightRows: this.#planner.runningRows,
+      ...this.#planner.load(performance.now()),
+    };
+    return this.#load;
   }
 
-  submit(incoming: IncomingCall): void {
-    const method = this.#methods.get(incoming.method);
-    if (method === undefined) {
-      const known = [...this.#methods.keys()].join(', ');
-      incoming.fail(
-        new JubakoError('NOT_FOUND', `Cannot find the method "${incoming.method}": the methods are ${known}`),
-      );
+  submit(served: ServedCall): void {
+    const index = this.#indexes.get(served.method);
+    if (index === undefined) {
+      const known = [...this.#indexes.keys()].join(', ');
+      served.fail(new JubakoError('NOT_FOUND', `Cannot find the method "${served.method}": the methods are ${known}`));
       return;
     }
     try {
-      this.#enqueue(incoming, method);
+      this.#enqueue(served, index);
     } catch (thrown) {
       const error = JubakoError.from(thrown);
-      method.metrics.count(error.code);
-      incoming.fail(error);
+      this.#method(index).metrics.count(error.code);
+      served.fail(error);
     }
   }
 
-  #enqueue(incoming: IncomingCall, method: MethodState): void {
+  /** The timers of this object keep no process alive; a scheduler that is let go leaves none behind. */
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#running.close();
+  }
+
+  #enqueue(served: ServedCall, index: number): void {
     const nowMs = performance.now();
-    const input = readCallInput(method.manifest, incoming.body);
-    if (!method.queue.hasRoomFor(input.rows)) {
-      throw new JubakoError(
-        'QUEUE_FULL',
-        `Cannot queue ${input.rows} rows for "${incoming.method}": ${method.queue.rows} rows wait already`,
-      );
-    }
-    const call: PendingCall = {
-      incoming,
-      method,
-      pieces: [],
-      results: [],
-      receivedAtMs: nowMs,
-      missing: 0,
-      queueMs: 0,
-      batchMs: 0,
-      computeMs: 0,
-      batchRows: 0,
-      settled: false,
-    };
-    const { maxSize } = method.queue;
-    let from = 0;
-    do {
-      const rows = method.manifest.batch === null ? 1 : Math.min(maxSize, input.rows - from);
-      const piece: Piece = {
-        call,
-        input,
-        from,
-        rows,
-        index: call.missing,
-        batchKey: input.batchKey,
-        queuedAtMs: nowMs,
-        deadlineAtMs: incoming.deadlineAtMs,
-        left: false,
-      };
-      call.pieces.push(piece);
-      call.missing += 1;
-      method.queue.push(piece);
-      from += rows;
-    } while (from < input.rows);
-    incoming.onCancel = () => {
+    const { manifest, metrics } = this.#method(index);
+    const input = readCallInput(manifest, served.body);
+    const rows = manifest.batch === null ? 1 : input.rows;
+    const refusal = this.#planner.admit(index, rows, served.deadlineAtMs, nowMs);
+    if (refusal !== undefined) throw this.#refuse(refusal, index, rows);
+    const call = new PendingCall(served, index, input, rows);
+    const piece = call.whole(served.priority, nowMs);
+    served.onCancel = (): void => {
       this.#abandon(call, 'CLIENT_GONE');
     };
-    method.metrics.queued(method.queue.rows);
+    this.#load = undefined;
+    if (served.isReplay) this.#apart.push({ method: index, pieces: [piece] });
+    else {
+      call.waiting = piece;
+      this.#planner.push(index, piece, nowMs);
+      metrics.queued(this.#planner.queuedRowsOf(index));
+    }
     this.#stepSoon();
   }
 
   #stepSoon(): void {
-    if (this.#stepIsDue || this.#running !== undefined) return;
+    if (this.#stepIsDue || !this.#lanes.hasRoom) return;
     this.#stepIsDue = true;
     setImmediate(() => {
       this.#stepIsDue = false;
@@ -164,132 +143,235 @@ export class Scheduler {
   }
 
   #step(): void {
-    while (this.#running === undefined) {
-      const again = this.#alone.shift();
-      if (again !== undefined) {
-        if (!again.call.settled) this.#run(again.call.method, [again], again.rows);
-        continue;
-      }
-      const decision = decideBatch(this.#views, true);
-      if (decision.kind === 'idle') return;
-      const method = this.#states[decision.queueIndex] as MethodState;
-      const { entries, rows, expired } = method.queue.take(decision.maxRows, performance.now());
-      for (const piece of expired) {
-        this.#fail(
-          piece.call,
-          new JubakoError('DEADLINE_EXCEEDED', 'Cannot run the call: its deadline passed in the queue'),
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#load = undefined;
+    this.#runApart();
+    while (this.#lanes.hasRoom) {
+      const nowMs = performance.now();
+      const plan = this.#planner.next(this.#isFree, nowMs);
+      if (plan.kind === 'idle') return;
+      if (plan.kind === 'wait') {
+        this.#timer = setTimeout(
+          () => {
+            this.#step();
+          },
+          Math.max(1, Math.ceil(plan.untilMs - nowMs)),
         );
+        return;
       }
-      method.metrics.queued(method.queue.rows);
-      if (entries.length > 0) this.#run(method, entries, rows);
+      const { method, entries, reason, late } = plan;
+      for (const { entry, cause } of late) this.#fail(entry.call, tooLateError(cause, this.#method(method).manifest));
+      this.#method(method).metrics.queued(this.#planner.queuedRowsOf(method));
+      if (entries.length > 0) this.#run(method, entries, plan.rows, reason, plan.oldestWaitMs);
     }
   }
 
-  #run(method: MethodState, pieces: readonly Piece[], rows: number): void {
-    const startMs = performance.now();
-    const batched = method.manifest.batch !== null;
-    const job = this.#lane.run({
-      method: method.manifest.name,
-      rows,
-      payload: joinBatch(pieces, batched),
-      requestIds: pieces.map(({ call }) => call.incoming.requestId),
-      deadlineAtMs: undefined,
-    });
-    const sentMs = performance.now();
-    for (const { call, queuedAtMs } of pieces) {
-      call.queueMs = Math.max(call.queueMs, startMs - queuedAtMs);
-      call.batchMs += sentMs - startMs;
-      call.batchRows = Math.max(call.batchRows, rows);
+  /** Groups that run apart go first: they have waited for a run that failed already. */
+  #runApart(): void {
+    while (this.#apart.length > 0) {
+      const at = this.#apart.findIndex(({ method }) => this.#isFree(method));
+      const [group] = at === -1 ? [] : this.#apart.splice(at, 1);
+      if (group === undefined) return;
+      const pieces = group.pieces.filter(({ call }) => !call.isSettled);
+      const [oldest] = pieces;
+      if (oldest === undefined) continue;
+      for (const { call } of pieces) call.served.begin();
+      const nowMs = performance.now();
+      const rows = pieces.reduce((sum, piece) => sum + piece.rows, 0);
+      this.#run(group.method, pieces, rows, 'alone', nowMs - oldest.queuedAtMs);
     }
-    this.#running = { job, pieces, rows };
-    job.done.then(
+  }
+
+  #run(index: number, pieces: readonly Piece[], rows: number, reason: BatchReason, oldestWaitMs: number): void {
+    const { manifest, metrics } = this.#method(index);
+    const lane = this.#lanes.freeFor(manifest);
+    if (lane === undefined) throw new TypeError('A batch was planned without a free lane');
+    const startedAtMs = performance.now();
+    const payload = this.#join(index, pieces);
+    if (payload === undefined) return;
+    const job = {
+      method: manifest.name,
+      rows,
+      payload,
+      requestIds: pieces.map(({ call }) => call.served.requestId),
+      deadlineAtMs: lastDeadlineOf(pieces),
+    };
+    const sentAtMs = performance.now();
+    for (const piece of pieces) piece.call.left(piece, startedAtMs - piece.queuedAtMs, sentAtMs - startedAtMs, rows);
+    const run = this.#planner.started(index, pieces[0]?.batchKey ?? '', rows, startedAtMs);
+    const release = this.#lanes.take(lane, manifest.concurrency);
+    metrics.left(reason, rows, oldestWaitMs);
+    const [first] = pieces;
+    if (manifest.output.kind === 'stream' && first !== undefined) {
+      const stream = serveStream(lane, job, first.call.served);
+      const batch = this.#begun(run, pieces, stream.abort);
+      stream.done.then(
+        ({ computeMs }) => {
+          release();
+          this.#finishStream(batch, first.call, computeMs);
+        },
+        (thrown: unknown) => {
+          release();
+          this.#finishFailed(batch, thrown);
+        },
+      );
+      return;
+    }
+    const running = lane.run(job);
+    const batch = this.#begun(run, pieces, () => {
+      running.abort();
+    });
+    running.done.then(
       (done) => {
-        this.#finish(method, pieces, rows, done);
+        release();
+        this.#finish(batch, done);
       },
       (thrown: unknown) => {
-        this.#finishFailed(method, pieces, thrown);
+        release();
+        this.#finishFailed(batch, thrown);
       },
     );
   }
 
-  #finish(method: MethodState, pieces: readonly Piece[], rows: number, { result, computeMs }: LaneDone): void {
-    this.#running = undefined;
-    method.metrics.ran(rows, computeMs);
+  /** Undefined: there is no memory for so many rows at once, and the calls have been looked after. */
+  #join(index: number, pieces: readonly Piece[]): LaneJob['payload'] | undefined {
+    try {
+      return joinBatch(pieces, this.#method(index).manifest.batch !== null);
+    } catch (thrown) {
+      this.#afterFailure(index, pieces, pieces, JubakoError.from(thrown), undefined);
+      return undefined;
+    }
+  }
+
+  #begun(run: PlannedRun, pieces: readonly Piece[], abort: () => void): RunningBatch {
+    const isStream = this.#method(run.method).manifest.output.kind === 'stream';
+    const batch: RunningBatch = { run, pieces, isStream, abort, abandonedAtMs: undefined };
+    this.#running.add(batch);
+    return batch;
+  }
+
+  #ended(batch: RunningBatch, wasTypical: boolean): void {
+    this.#running.delete(batch);
+    this.#planner.finished(batch.run, wasTypical && batch.abandonedAtMs === undefined, performance.now());
+  }
+
+  #finish(batch: RunningBatch, { result, computeMs }: LaneDone): void {
+    const { manifest, metrics } = this.#method(batch.run.method);
+    this.#ended(batch, true);
+    metrics.ran(computeMs);
     this.#step(); // the lane first: the model works while the answers are written
-    const batched = method.manifest.batch !== null;
+    const isBatched = manifest.batch !== null;
     let from = 0;
-    for (const piece of pieces) {
+    for (const piece of batch.pieces) {
       const { call } = piece;
       call.computeMs += computeMs;
-      if (!call.settled) this.#deliver(call, piece, sliceResult(result, from, piece.rows, batched));
+      if (!call.isSettled) {
+        try {
+          const value = call.add(piece, sliceResult(result, from, piece.rows, isBatched));
+          if (value !== undefined) {
+            metrics.answered(call.queueMs);
+            call.respond(value);
+          }
+        } catch (thrown) {
+          this.#fail(call, JubakoError.from(thrown));
+        }
+      }
       from += piece.rows;
     }
   }
 
-  #deliver(call: PendingCall, piece: Piece, slice: ResultSlice): void {
-    call.results[piece.index] = slice;
-    call.missing -= 1;
-    if (call.missing > 0) return;
-    try {
-      const value = encodeSlices(call.results as readonly ResultSlice[]);
-      call.settled = true;
-      call.method.metrics.answered(call.queueMs);
-      call.incoming.respond(value, call);
-    } catch (thrown) {
-      this.#fail(call, JubakoError.from(thrown));
-    }
+  #finishStream(batch: RunningBatch, call: PendingCall, computeMs: number): void {
+    this.#ended(batch, false); // it took as long as its caller liked
+    this.#step();
+    call.computeMs += computeMs;
+    if (call.isSettled) return;
+    call.isSettled = true;
+    this.#method(call.method).metrics.answered(call.queueMs);
+    call.served.end(call);
   }
 
-  #finishFailed(method: MethodState, pieces: readonly Piece[], thrown: unknown): void {
-    this.#running = undefined;
+  #finishFailed(batch: RunningBatch, thrown: unknown): void {
+    this.#ended(batch, false);
+    const { method } = batch.run;
     const { error, computeMs, userStack } =
       thrown instanceof LaneError ? thrown : new LaneError(JubakoError.from(thrown), 0, undefined);
-    const isLoss = error.code === 'RUNNER_LOST';
-    for (const piece of pieces) piece.call.computeMs += computeMs;
-    if (pieces.length > 1 && !isLoss) {
-      this.#alone.push(...pieces); // S3
-      this.#logger.warn(
-        { event: 'batch.failed', method: method.manifest.name, calls: pieces.length, err: error.message },
-        'batch failed, its calls run apart',
-      );
-    } else {
-      for (const { call } of pieces) {
-        if (call.settled) continue;
-        if (error.kind.internal === true) {
-          this.#logger.error(
-            {
-              event: 'call.failed',
-              method: method.manifest.name,
-              requestId: call.incoming.requestId,
-              code: error.code,
-              stack: userStack,
-            },
-            error.message,
-          );
-        }
-        this.#fail(call, error);
-      }
-    }
+    for (const { call } of batch.pieces) call.computeMs += computeMs;
+    this.#afterFailure(
+      method,
+      batch.pieces,
+      batch.pieces.filter(({ call }) => !call.isSettled),
+      error,
+      userStack,
+    );
     this.#step();
   }
 
-  #fail(call: PendingCall, error: JubakoError): void {
-    if (call.settled) return;
-    this.#abandon(call, error.code);
-    call.incoming.fail(error);
+  /** @param open - those of `pieces` that somebody still waits for. */
+  #afterFailure(
+    method: number,
+    pieces: readonly Piece[],
+    open: readonly Piece[],
+    error: JubakoError,
+    userStack: string | undefined,
+  ): void {
+    if (pieces.length > 1 && error.code !== 'RUNNER_LOST') {
+      const half = Math.ceil(open.length / 2);
+      this.#apart.push({ method, pieces: open.slice(0, half) }, { method, pieces: open.slice(half) }); // S3
+      this.#options.logger.warn(
+        { event: 'batch.failed', method: this.#method(method).manifest.name, calls: open.length, err: error.message },
+        'batch failed, its calls run again in two halves',
+      );
+      return;
+    }
+    for (const { call } of open) {
+      if (error.kind.internal === true) this.#logFailure(call, error, userStack);
+      this.#fail(call, error);
+    }
   }
 
-  /** The call needs no more work: its rows leave the queue, and a batch that only abandoned calls wait for is aborted. */
+  #logFailure(call: PendingCall, error: JubakoError, stack: string | undefined): void {
+    const { manifest } = this.#method(call.method);
+    const { requestId } = call.served;
+    const facts = { event: 'call.failed', method: manifest.name, requestId, code: error.code, stack };
+    this.#options.logger.error(facts, error.message);
+  }
+
+  #fail(call: PendingCall, error: JubakoError): void {
+    if (call.isSettled) return;
+    this.#abandon(call, error.code);
+    call.fail(error);
+  }
+
+  /** The call needs no more work (S4). */
   #abandon(call: PendingCall, outcome: JubakoError['code']): void {
-    if (call.settled) return;
-    call.settled = true;
-    call.method.metrics.count(outcome);
-    for (const piece of call.pieces) call.method.queue.remove(piece);
-    call.method.metrics.queued(call.method.queue.rows);
-    const running = this.#running;
-    if (running?.pieces.every((piece) => piece.call.settled) === true) running.job.abort();
+    if (call.isSettled) return;
+    call.isSettled = true;
+    const { metrics } = this.#method(call.method);
+    metrics.count(outcome);
+    if (call.waiting !== undefined) this.#planner.remove(call.method, call.waiting);
+    metrics.queued(this.#planner.queuedRowsOf(call.method));
+    this.#load = undefined;
+    this.#running.abortAbandoned();
+  }
+
+  #refuse(refusal: Refusal, index: number, rows: number): JubakoError {
+    return refusalError(refusal, this.#method(index).manifest, rows, this.#planner.queuedRowsOf(index));
+  }
+
+  #method(index: number): MethodState {
+    const method = this.#methods[index];
+    if (method === undefined) throw new TypeError(`There is no method ${index}`);
+    return method;
   }
 }
 
-/** Calls of an unbatched method that may wait. */
-const UNBATCHED_QUEUE = 1024;
+/** When nobody waits any more; undefined: somebody waits without limit. */
+function lastDeadlineOf(pieces: readonly Piece[]): number | undefined {
+  let lastAtMs = 0;
+  for (const { deadlineAtMs } of pieces) {
+    if (deadlineAtMs === undefined) return undefined;
+    if (deadlineAtMs > lastAtMs) lastAtMs = deadlineAtMs;
+  }
+  return lastAtMs;
+}

@@ -37,6 +37,17 @@ export const METRICS = {
     labels: ['runner', 'method'],
     buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024],
   },
+  jubako_runner_batches_total: {
+    type: 'counter',
+    help: 'Batches by the reason for which they left the queue.',
+    labels: ['runner', 'method', 'reason'],
+  },
+  jubako_runner_batch_oldest_wait_seconds: {
+    type: 'histogram',
+    help: 'Time that the oldest call of a batch waited.',
+    labels: ['runner', 'method'],
+    buckets: SECONDS,
+  },
   jubako_runner_queue_seconds: {
     type: 'histogram',
     help: 'Time that a call waited for its batch.',
@@ -51,6 +62,12 @@ export const METRICS = {
   },
   jubako_workers: { type: 'gauge', help: 'Workers by state.', labels: ['role', 'state'] },
   jubako_worker_exits_total: { type: 'counter', help: 'Ends of workers by cause.', labels: ['role', 'cause'] },
+  jubako_worker_recycles_total: {
+    type: 'counter',
+    help: 'Workers that were replaced by another without losing a call, by cause.',
+    labels: ['role', 'cause'],
+  },
+  jubako_worker_rss_bytes: { type: 'gauge', help: 'Resident memory of each worker.', labels: ['worker'] },
 } as const satisfies Record<string, MetricRow>;
 
 export type MetricName = keyof typeof METRICS;

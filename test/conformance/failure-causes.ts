@@ -122,7 +122,11 @@ export const CAUSES: Readonly<Record<ErrorCode, readonly Cause[]>> = {
   ],
   RATE_LIMITED: [],
   QUEUE_FULL: [
-    { title: 'queue of a runner that is full', message: /2 rows wait already/, provoke: fillQueue },
+    {
+      title: 'queue of a runner that is full',
+      message: /2 rows wait already|as much work as it takes/,
+      provoke: fillQueue,
+    },
     { title: 'as many requests as maxConcurrency allows', message: /the limit is 6|limit of 6/, provoke: fillWorkers },
   ],
   DEADLINE_EXCEEDED: [
