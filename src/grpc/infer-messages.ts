@@ -22,6 +22,15 @@ export interface ModelMetadataResponse {
   readonly outputs: readonly TensorMetadata[];
 }
 
+/** One of them, by the type of the value. */
+export interface InferParameter {
+  readonly bool_param?: boolean;
+  readonly int64_param?: Int64;
+  readonly string_param?: string;
+  readonly double_param?: number;
+  readonly uint64_param?: Int64;
+}
+
 export interface InferInputTensor {
   readonly name?: string;
   readonly datatype?: string;
@@ -39,6 +48,7 @@ export interface ModelInferRequest {
   readonly model_name?: string;
   readonly model_version?: string;
   readonly id?: string;
+  readonly parameters?: Readonly<Record<string, InferParameter>>;
   readonly inputs?: readonly InferInputTensor[];
   readonly outputs?: readonly InferRequestedOutputTensor[];
   readonly raw_input_contents?: readonly Buffer[];

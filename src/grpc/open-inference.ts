@@ -1,5 +1,6 @@
 import type { UntypedServiceImplementation } from '@grpc/grpc-js';
 import { JubakoError } from '../errors.js';
+import type { Priority } from '../service/define.js';
 import type { Invoker } from '../service/invoke.js';
 import { parseJson } from '../service/json-value.js';
 import type { Manifest } from '../service/manifest.js';
@@ -14,6 +15,7 @@ import type {
 import { readDocuments, readInput, requestedOutputs, writeOutputs } from './infer-tensors.js';
 import type { Admission } from './admission.js';
 import type { Model, Models, Port } from './models.js';
+import { priorityOf } from './request-priority.js';
 import { unary, type Refuse, type Rpc } from './rpc.js';
 
 /** `platform` of ModelMetadata: who runs the model. */
@@ -23,7 +25,7 @@ export interface OpenInferenceOptions {
   readonly manifest: Manifest;
   readonly models: Models;
   readonly invoker: Invoker;
-  readonly isReady: () => boolean;
+  readonly isReady: () => Promise<boolean>;
   readonly admission: Admission;
   readonly refuse: Refuse;
 }
@@ -34,17 +36,17 @@ export function openInference(options: OpenInferenceOptions): UntypedServiceImpl
   const inference = new Inference(options);
   return {
     ServerLive: unary(() => ({ live: true }), refuse),
-    ServerReady: unary(() => ({ ready: isReady() }), refuse),
-    ModelReady: unary(({ name = '', version = '' }: NameAndVersion) => {
+    ServerReady: unary(async () => ({ ready: await isReady() }), refuse),
+    ModelReady: unary(async ({ name = '', version = '' }: NameAndVersion) => {
       models.find(name, version);
-      return { ready: isReady() };
+      return { ready: await isReady() };
     }, refuse),
     ServerMetadata: unary(() => ({ name: manifest.name, version: manifest.version, extensions: [] }), refuse),
     ModelMetadata: unary(({ name = '', version = '' }: NameAndVersion): ModelMetadataResponse => {
       const model = models.find(name, version);
       return {
         name,
-        versions: [models.version],
+        versions: models.versions(name),
         platform: PLATFORM,
         inputs: model.inputs.list.map(toMetadata),
         outputs: model.outputs.list.map(toMetadata),
@@ -73,21 +75,22 @@ class Inference {
   async infer(request: ModelInferRequest, rpc: Rpc): Promise<ModelInferResponse> {
     const model = this.#models.find(request.model_name ?? '', request.model_version ?? '');
     const ports = requestedOutputs(model, request);
+    const priority = priorityOf(request.parameters);
     const values =
       model.inputs.kind === 'json'
-        ? await this.#runDocuments(model, request, rpc)
-        : [await this.#run(model, readInput(model, request), rpc)];
-    return writeOutputs(request, this.#models.version, ports, tensorsOf(model, ports, values));
+        ? await this.#runDocuments(model, request, priority, rpc)
+        : [await this.#run(model, readInput(model, request), priority, rpc)];
+    return writeOutputs(request, model.version, ports, tensorsOf(model, ports, values));
   }
 
-  #run(model: Model, input: unknown, rpc: Rpc): Promise<unknown> {
+  #run(model: Model, input: unknown, priority: Priority, rpc: Rpc): Promise<unknown> {
     const { runner, method } = model;
     const { requestId, cancellation, deadlineAtMs, timing } = rpc;
     return this.#invoker.callRunner({
       runner,
       method,
       input,
-      priority: 'normal',
+      priority,
       requestId,
       cancellation,
       deadlineAtMs,
@@ -96,7 +99,12 @@ class Inference {
   }
 
   /** A call per document. Where one fails the request fails, and the others are told to stop. */
-  async #runDocuments(model: Model, request: ModelInferRequest, rpc: Rpc): Promise<readonly unknown[]> {
+  async #runDocuments(
+    model: Model,
+    request: ModelInferRequest,
+    priority: Priority,
+    rpc: Rpc,
+  ): Promise<readonly unknown[]> {
     const values = readDocuments(model, request).map((bytes, i) => parseJson(bytes, `element ${i} of the input`));
     if (model.outputs.kind !== 'json' && values.length !== 1) {
       throw new JubakoError(
@@ -105,7 +113,7 @@ class Inference {
       );
     }
     try {
-      return await Promise.all(values.map((value) => this.#run(model, value, rpc)));
+      return await Promise.all(values.map((value) => this.#run(model, value, priority, rpc)));
     } catch (thrown) {
       rpc.cancellation.cancel(new JubakoError('CLIENT_GONE', 'Another document of the same request has failed'));
       throw thrown;

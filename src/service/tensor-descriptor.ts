@@ -7,6 +7,13 @@ import { tensorFromJson, tensorToJson } from './tensor-json.js';
 export interface TensorOptions {
   /** True: NaN and infinities are let through. Default false: they are refused, since they make a model answer nonsense silently. */
   readonly allowNonFinite?: boolean;
+  /** What the Open Inference Protocol calls it where it is the only input or output. Default `input` or `output`. */
+  readonly name?: string;
+}
+
+export interface TensorsOptions {
+  /** False: their rows (axis 0) need not agree; such tensors cannot be batched. Default true. */
+  readonly sameRows?: boolean;
 }
 
 /**
@@ -35,6 +42,7 @@ export function tensor<D extends Dtype>(
     dtype,
     shape: [...shape],
     allowNonFinite: options.allowNonFinite ?? false,
+    ...(options.name !== undefined && { name: options.name }),
   };
   return new TensorDescriptor(spec) as unknown as Descriptor<Tensor<D>>;
 }
@@ -42,8 +50,11 @@ export function tensor<D extends Dtype>(
 /** Several named tensors whose rows (axis 0) agree: `tensors({ ids: tensor('int64', [-1, 128]), mask: … })`. */
 export function tensors<F extends Readonly<Record<string, Descriptor<Tensor>>>>(
   fields: F,
+  options: TensorsOptions = {},
 ): Descriptor<{ readonly [K in keyof F]: ValueOf<F[K]> }> {
-  return new TensorsDescriptor(fields) as unknown as Descriptor<{ readonly [K in keyof F]: ValueOf<F[K]> }>;
+  return new TensorsDescriptor(fields, options.sameRows ?? true) as unknown as Descriptor<{
+    readonly [K in keyof F]: ValueOf<F[K]>;
+  }>;
 }
 
 class TensorDescriptor implements Descriptor<Tensor> {
@@ -87,8 +98,9 @@ class TensorDescriptor implements Descriptor<Tensor> {
 class TensorsDescriptor implements Descriptor<Readonly<Record<string, Tensor>>> {
   readonly spec: { readonly kind: 'tensors'; readonly fields: Readonly<Record<string, TensorSpec>> };
   readonly #fields: Readonly<Record<string, Descriptor<Tensor>>>;
+  readonly #sameRows: boolean;
 
-  constructor(fields: Readonly<Record<string, Descriptor<Tensor>>>) {
+  constructor(fields: Readonly<Record<string, Descriptor<Tensor>>>, sameRows: boolean) {
     const specs: Record<string, TensorSpec> = {};
     for (const [name, field] of Object.entries(fields)) {
       if (field.spec.kind !== 'tensor')
@@ -97,6 +109,7 @@ class TensorsDescriptor implements Descriptor<Readonly<Record<string, Tensor>>> 
     }
     this.spec = { kind: 'tensors', fields: specs };
     this.#fields = fields;
+    this.#sameRows = sameRows;
   }
 
   fromJson(value: unknown): Readonly<Record<string, Tensor>> {
@@ -138,7 +151,7 @@ class TensorsDescriptor implements Descriptor<Readonly<Record<string, Tensor>>> 
       if (item === undefined) throw new JubakoError('INVALID_INPUT', `Cannot accept the tensors: "${name}" is missing`);
       const tensor = namingErrors(name, () => convert(this.#fields[name] as Descriptor<Tensor>, item));
       rows ??= tensor.rows;
-      if (tensor.rows !== rows) {
+      if (this.#sameRows && tensor.rows !== rows) {
         throw new JubakoError(
           'INVALID_INPUT',
           `Cannot accept the tensors: "${name}" has ${tensor.rows} rows, "${names[0] ?? ''}" has ${rows}`,

@@ -3,10 +3,11 @@ import type { DescriberBoot } from '../ipc/worker-boot.js';
 import { compileTarget } from '../service/compile-target.js';
 import { loadService } from '../service/load-service.js';
 import { manifestOf } from '../service/manifest-of.js';
+import { compileModels } from '../service/model-module.js';
 import { resolveTarget } from '../service/resolve-target.js';
 import { bootOrRefuse } from './lifecycle.js';
 
-/** Loads the service, answers with its manifest and where to import it from, and ends. */
+/** Loads the service or the models, answers with the manifest and where to import it from, and ends. */
 export function runDescriber(channel: PrimaryChannel): void {
   channel.onGone(() => {
     process.exit(0);
@@ -19,9 +20,12 @@ export function runDescriber(channel: PrimaryChannel): void {
 async function answer(boot: DescriberBoot, channel: PrimaryChannel): Promise<void> {
   process.setSourceMapsEnabled(true);
   const target = resolveTarget(boot.target, boot.workingDir, boot.serviceFile ?? undefined);
-  const entry = await compileTarget(target, boot.runtimeDir);
+  const { entry, warnings } =
+    target.kind === 'module'
+      ? { entry: await compileTarget(target, boot.runtimeDir), warnings: [] }
+      : await compileModels(target, boot.runtimeDir, boot.strict);
   process.chdir(boot.workingDir);
   const manifest = manifestOf(await loadService(entry));
-  await channel.sendLast({ type: 'described', manifest, entry });
+  await channel.sendLast({ type: 'described', manifest, entry, warnings });
   process.exit(0); // the user's module may have opened what keeps a process alive
 }
