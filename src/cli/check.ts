@@ -1,7 +1,7 @@
 import { loadConfig } from '../config/load-config.js';
 import type { OutputSpec } from '../service/descriptor.js';
-import type { Manifest, RunnerManifest } from '../service/manifest.js';
-import { DEFAULT_TARGET, takeSwitch, type Command } from './command.js';
+import type { RunnerManifest } from '../service/manifest.js';
+import { DEFAULT_TARGET, takeSwitch, type Command, type TargetDescription } from './command.js';
 
 export const check: Command = {
   usage: 'check [TARGET] [--json] [flags]',
@@ -11,13 +11,14 @@ export const check: Command = {
   async run({ args, env, io }) {
     const json = takeSwitch(args, 'json');
     const loaded = await loadConfig({ command: 'serve', args: json.rest, env, target: DEFAULT_TARGET });
-    const manifest = await io.describeTarget(loaded.positionals[0] ?? DEFAULT_TARGET, loaded);
-    io.print(json.isOn ? JSON.stringify(manifest, null, 2) : describe(manifest));
+    const described = await io.describeTarget(loaded.positionals[0] ?? DEFAULT_TARGET, loaded);
+    for (const warning of described.warnings) io.printError(`warning: ${warning}`);
+    io.print(json.isOn ? JSON.stringify(described.manifest, null, 2) : describe(described));
     return 0;
   },
 };
 
-function describe(manifest: Manifest): string {
+function describe({ manifest, plan }: TargetDescription): string {
   const apis = manifest.apis.map(
     (api) => `  ${api.name}: POST ${api.route}, ${describeSpec(api.input)} → ${describeSpec(api.output)}`,
   );
@@ -28,6 +29,8 @@ function describe(manifest: Manifest): string {
     ...(apis.length === 0 ? ['  none'] : apis),
     'Runners:',
     ...(runners.length === 0 ? ['  none'] : runners),
+    'On this machine:',
+    ...plan.map((line) => `  ${line}`),
   ].join('\n');
 }
 
@@ -37,7 +40,8 @@ function describeRunner(runner: RunnerManifest): string[] {
       batch === null ? 'not batched' : `batches of up to ${batch.maxSize} rows, ${batch.maxQueueSize} may wait`;
     return `    ${name}: ${describeSpec(input)} → ${describeSpec(output)}, ${batching}`;
   });
-  return [`  ${runner.name}: ${runner.workers} ${runner.workers === 1 ? 'worker' : 'workers'}`, ...methods];
+  const workers = `${runner.workers} ${runner.workers === 1 ? 'worker' : 'workers'}`;
+  return [`  ${runner.name}: ${runner.placement === 'embedded' ? 'embedded in the API workers' : workers}`, ...methods];
 }
 
 function describeSpec(spec: OutputSpec): string {

@@ -34,7 +34,16 @@ export interface CliIo {
   nowMs(): number;
   startServer(options: StartOptions): Promise<RunningServer>;
   /** @throws {JubakoError} SERVICE_INVALID */
-  describeTarget(target: string, loaded: LoadedConfig): Promise<Manifest>;
+  describeTarget(target: string, loaded: LoadedConfig): Promise<TargetDescription>;
+}
+
+/** A target as `serve` would have it, in the words of the supervisor. */
+export interface TargetDescription {
+  readonly manifest: Manifest;
+  /** What is left out and why, a sentence each. */
+  readonly warnings: readonly string[];
+  /** A line for each pool. */
+  readonly plan: readonly string[];
 }
 
 export interface StartOptions {

@@ -1,13 +1,8 @@
 // How many CPUs this process may use: what the machine has, cut by the quota of its cgroup (a container's CPU limit).
-import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { posix } from 'node:path';
+import { cgroupFolders } from './cgroup.js';
+import { readText, type ReadText } from './read-text.js';
 import type { ServerConfig } from './settings.js';
-
-const ROOT = '/sys/fs/cgroup';
-
-/** Gives the content of a file, or undefined where it cannot be read. */
-export type ReadText = (path: string) => string | undefined;
 
 /** At least 1; a quota of 1.25 counts as 2: rounding down would leave a quarter of a CPU idle. */
 export function cpuCount(read: ReadText = readText, available: number = availableParallelism()): number {
@@ -17,20 +12,12 @@ export function cpuCount(read: ReadText = readText, available: number = availabl
 /** CPUs that the cgroup of this process and those above it grant; Infinity where none sets a quota. */
 export function cgroupQuotaCpus(read: ReadText): number {
   let granted = Number.POSITIVE_INFINITY;
-  for (const line of (read('/proc/self/cgroup') ?? '').split('\n')) {
-    // hierarchy:controllers:path; version 2 is hierarchy 0 without controllers (cgroups(7)).
-    const [, hierarchy, controllers = '', path = '/'] = /^(\d+):([^:]*):(.*)$/.exec(line) ?? [];
-    if (hierarchy === '0' && controllers === '') {
-      for (const folder of upwards(ROOT, path)) granted = Math.min(granted, parseCpuMax(read(`${folder}/cpu.max`)));
-    } else if (controllers.split(',').includes('cpu')) {
-      // Mounted under the list of its controllers, mostly with a link `cpu` to it.
-      for (const mount of [`${ROOT}/cpu`, `${ROOT}/${controllers}`]) {
-        for (const folder of upwards(mount, path)) {
-          const quota = parseCfsQuota(read(`${folder}/cpu.cfs_quota_us`), read(`${folder}/cpu.cfs_period_us`));
-          granted = Math.min(granted, quota);
-        }
-      }
-    }
+  for (const { version, path } of cgroupFolders('cpu', read)) {
+    const quota =
+      version === 2
+        ? parseCpuMax(read(`${path}/cpu.max`))
+        : parseCfsQuota(read(`${path}/cpu.cfs_quota_us`), read(`${path}/cpu.cfs_period_us`));
+    granted = Math.min(granted, quota);
   }
   return granted;
 }
@@ -50,29 +37,8 @@ export function parseCfsQuota(quota: string | undefined, period: string | undefi
 /** Worker processes that the API tiers get. */
 export function resolveWorkers(
   config: Pick<ServerConfig, 'apiWorkers' | 'grpcWorkers'>,
-  cpus: number = cpuCount(),
+  cpus: number,
 ): { readonly apiWorkers: number; readonly grpcWorkers: number } {
   const apiWorkers = config.apiWorkers ?? cpus;
   return { apiWorkers, grpcWorkers: config.grpcWorkers ?? apiWorkers };
-}
-
-/** The folder of a cgroup and those above it, up to the mount: inside a container only the mount may exist. */
-function upwards(mount: string, path: string): string[] {
-  const folders = [mount];
-  let folder = mount;
-  // A path outside the namespace is shown with `..`; normalized it stays below the mount.
-  for (const part of posix.normalize(`/${path}`).split('/')) {
-    if (part === '') continue;
-    folder = `${folder}/${part}`;
-    folders.push(folder);
-  }
-  return folders;
-}
-
-function readText(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return undefined; // no cgroup of that kind here: no quota from it
-  }
 }

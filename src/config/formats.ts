@@ -55,16 +55,18 @@ export function seconds(lowest: 0 | 0.001): Format<number> {
 }
 
 /** A number, or text such as `32MiB`. */
-export const bytes: Format<number> = {
-  placeholder: 'BYTES',
-  read(value) {
-    const [, digits, unit = ''] = typeof value === 'string' ? (/^(\d+)\s*([KMG]iB)?$/i.exec(value.trim()) ?? []) : [];
-    const number = digits === undefined ? value : Number(digits) * (UNITS[unit.toUpperCase()] ?? Number.NaN);
-    return typeof number === 'number' && Number.isSafeInteger(number) && number >= 1
-      ? number
-      : refuse('wanted bytes as an integer of at least 1, or with a unit: KiB, MiB or GiB');
-  },
-};
+export function bytes(lowest: 0 | 1): Format<number> {
+  return {
+    placeholder: 'BYTES',
+    read(value) {
+      const [, digits, unit = ''] = typeof value === 'string' ? (/^(\d+)\s*([KMG]iB)?$/i.exec(value.trim()) ?? []) : [];
+      const number = digits === undefined ? value : Number(digits) * (UNITS[unit.toUpperCase()] ?? Number.NaN);
+      return typeof number === 'number' && Number.isSafeInteger(number) && number >= lowest
+        ? number
+        : refuse(`wanted bytes as an integer of at least ${lowest}, or with a unit: KiB, MiB or GiB`);
+    },
+  };
+}
 
 export const boolean: Format<boolean> = {
   placeholder: '',

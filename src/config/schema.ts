@@ -61,8 +61,14 @@ const ROWS: { readonly [Name in SettingName]: Row<ServerConfig[Name]> } = {
     default: 2048,
     commands: COMMAND_NAMES,
   },
+  cpus: {
+    doc: 'CPUs that all defaults are made for, API workers and threads of models alike; auto (null): what the cgroup grants.',
+    format: formats.nullable(formats.integer('N', 1, MAX_WORKERS), 'auto'),
+    default: null,
+    commands: COMMAND_NAMES,
+  },
   apiWorkers: {
-    doc: 'Worker processes per protocol; auto (null): one per CPU that the cgroup grants.',
+    doc: 'Worker processes per protocol; auto (null): one per CPU.',
     format: WORKERS,
     default: null,
     developmentDefault: 1,
@@ -95,7 +101,7 @@ const ROWS: { readonly [Name in SettingName]: Row<ServerConfig[Name]> } = {
   },
   maxBodyBytes: {
     doc: 'Largest HTTP request body in bytes, or with a unit: KiB, MiB, GiB.',
-    format: formats.bytes,
+    format: formats.bytes(1),
     default: 32 * 2 ** 20,
     commands: [SERVE, HTTP, RUNNER],
   },
@@ -222,7 +228,7 @@ const ROWS: { readonly [Name in SettingName]: Row<ServerConfig[Name]> } = {
     doc: 'Where runners answer that are not started here: {"<runner>": ["tcp://host:port", "tls://host:port" or "unix:///path"]}.',
     format: formats.runnerMap,
     default: {},
-    commands: [SERVE, HTTP, GRPC],
+    commands: COMMAND_NAMES,
   },
   runnerWorkers: {
     doc: 'Worker processes per runner; auto (null): what the service says.',
@@ -230,6 +236,18 @@ const ROWS: { readonly [Name in SettingName]: Row<ServerConfig[Name]> } = {
     default: null,
     developmentDefault: 1,
     commands: [SERVE, RUNNER],
+  },
+  maxWorkerMemoryBytes: {
+    doc: 'Resident memory in bytes, or with a unit, above which a worker is replaced without losing a call; auto (null): the workers share what the cgroup grants; 0 = never.',
+    format: formats.nullable(formats.bytes(0), 'auto'),
+    default: null,
+    commands: COMMAND_NAMES,
+  },
+  strictModels: {
+    doc: 'Stop the start where a model of a repository cannot be loaded; otherwise it is reported and the others are served.',
+    format: formats.boolean,
+    default: false,
+    commands: COMMAND_NAMES,
   },
   linkToken: {
     doc: 'Secret that API servers and runner servers share, for runner links over TCP.',

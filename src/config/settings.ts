@@ -3,7 +3,9 @@ export interface ServerConfig {
   readonly host: string;
   readonly port: number;
   readonly backlog: number;
-  /** Worker processes per protocol; null: one per CPU that the cgroup grants. */
+  /** CPUs that all defaults are made for; null: what the cgroup grants. */
+  readonly cpus: number | null;
+  /** Worker processes per protocol; null: one per CPU. */
   readonly apiWorkers: number | null;
   /** Seconds that a request may take before it is answered DEADLINE_EXCEEDED; 0 = no limit. */
   readonly timeout: number;
@@ -43,6 +45,10 @@ export interface ServerConfig {
   readonly runnerMap: Readonly<Record<string, readonly string[]>>;
   /** Worker processes per runner; null: what the service says. */
   readonly runnerWorkers: number | null;
+  /** Resident memory above which a worker is replaced; null: the share of the cgroup's limit, 0 = never. */
+  readonly maxWorkerMemoryBytes: number | null;
+  /** True: a model of a repository that cannot be loaded stops the start; false: the others are served. */
+  readonly strictModels: boolean;
   readonly linkToken: string | null;
   readonly linkInsecure: boolean;
 

@@ -96,9 +96,11 @@ export interface TensorSpec {
   /** -1 stands for any size; axis 0 is the batch axis. */
   readonly shape: readonly number[];
   readonly allowNonFinite: boolean;
+  /** What the Open Inference Protocol calls it where it is the only input or output; else `input` or `output`. */
+  readonly name?: string;
 }
 
-/** Several named tensors at once; their rows (axis 0) agree. */
+/** Several named tensors at once; in a method with batches their rows (axis 0) agree. */
 export interface TensorsSpec {
   readonly kind: 'tensors';
   readonly fields: Readonly<Record<string, TensorSpec>>;

@@ -19,12 +19,18 @@ export type FromWorker =
   | { readonly type: 'accepted'; readonly connectionId: number }
   /** Was draining and did not take it; give it to another. */
   | { readonly type: 'rejected'; readonly connectionId: number }
-  /** What was counted since the last such message. */
+  /** What was counted since the last such message. Comes every second, as the sign that the event loop turns. */
   | { readonly type: 'metrics'; readonly delta: MetricsDelta }
   /** Wants the text of all processes together, answered by `metricsText`. */
   | { readonly type: 'metricsWanted'; readonly requestId: number }
   /** The describer's answer. */
-  | { readonly type: 'described'; readonly manifest: Manifest; readonly entry: EntryPoint };
+  | {
+      readonly type: 'described';
+      readonly manifest: Manifest;
+      readonly entry: EntryPoint;
+      /** What was left out and why, a sentence each, for people. */
+      readonly warnings: readonly string[];
+    };
 
 /** From the primary to a worker. */
 export type ToWorker =
@@ -33,7 +39,7 @@ export type ToWorker =
   /** A raw TCP connection comes with it as handle. */
   | { readonly type: 'connection'; readonly connectionId: number }
   | { readonly type: 'drain'; readonly graceMs: number }
-  /** Runner name → addresses; replaces the map before. */
+  /** Runner name → addresses; replaces the map before. No address at all: that runner has failed, nobody need wait for it. */
   | { readonly type: 'runnerMap'; readonly map: Readonly<Record<string, readonly string[]>> }
   | { readonly type: 'metricsText'; readonly requestId: number; readonly text: string };
 

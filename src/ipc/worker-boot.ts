@@ -22,8 +22,28 @@ export interface WorkerBoot {
   readonly tls: TlsMaterial | null;
   /** PEM of `sslCaCerts`: authorities whose runners behind `tls://` are believed. */
   readonly trustedCa: string | null;
-  /** For a runner worker: which runner, and where it listens; null: connections are handed in by the primary. */
-  readonly runner: { readonly name: string; readonly socketPath: string | null } | null;
+  /** For a runner worker: what it serves and on what; null: an API worker. */
+  readonly runner: RunnerBoot | null;
+  /** For an API worker: the runners that live in it. */
+  readonly embedded: readonly EmbeddedRunner[];
+}
+
+export interface RunnerBoot {
+  readonly name: string;
+  /** Where it listens; null: connections are handed in by the primary. */
+  readonly socketPath: string | null;
+  /** Number of this worker among those of its runner, from 0. */
+  readonly worker: number;
+  /** CPUs for the arithmetic of each compute thread. */
+  readonly cpus: number;
+  /** What CUDA_VISIBLE_DEVICES was set to by the plan; null: by nobody but the environment. */
+  readonly device: string | null;
+}
+
+export interface EmbeddedRunner {
+  readonly name: string;
+  /** CPUs for the arithmetic of each compute thread. */
+  readonly cpus: number;
 }
 
 /** First message to the describer. */
@@ -33,6 +53,8 @@ export interface DescriberBoot {
   readonly serviceFile: string | null;
   readonly workingDir: string;
   readonly runtimeDir: string;
+  /** True: a model of a repository that cannot be described is an error; false: it is left out, with a warning. */
+  readonly strict: boolean;
 }
 
 /** The seven ssl settings, read: strings only, so that it crosses IPC. */

@@ -7,6 +7,10 @@ import type { EntryPoint, Manifest } from '../ipc/manifest.js';
 import type { FromWorker, ToWorker } from '../ipc/messages.js';
 import type { DescriberBoot, WorkerIdentity } from '../ipc/worker-boot.js';
 import { RuntimeDir } from '../net/runtime-dir.js';
+import { readMachine } from './machine.js';
+import { planLines } from './plan-lines.js';
+import { makePlan } from './plan.js';
+import { checkAffinity } from './start-checks.js';
 
 /** Long enough for any import; a service whose top level waits for something that never comes must not hang the start. */
 const DESCRIBE_TIMEOUT_MS = 60_000;
@@ -14,6 +18,16 @@ const DESCRIBE_TIMEOUT_MS = 60_000;
 export interface Description {
   readonly manifest: Manifest;
   readonly entry: EntryPoint;
+  /** What was left out and why, a sentence each. */
+  readonly warnings: readonly string[];
+}
+
+/** What `jubako check` shows. */
+export interface TargetDescription {
+  readonly manifest: Manifest;
+  readonly warnings: readonly string[];
+  /** What `serve` would start here, a line for each pool. */
+  readonly plan: readonly string[];
 }
 
 /**
@@ -65,13 +79,23 @@ export function describe(boot: DescriberBoot, signal?: AbortSignal): Promise<Des
   });
 }
 
-/** Describes without serving, for `jubako check`. */
-export async function describeTarget(target: string, loaded: LoadedConfig): Promise<Manifest> {
-  const runtimeDir = RuntimeDir.create(loaded.config.runtimeDir, process.env);
+/** Describes and plans without serving, for `jubako check`. */
+export async function describeTarget(target: string, loaded: LoadedConfig): Promise<TargetDescription> {
+  const { config, serviceFile = null } = loaded;
+  const runtimeDir = RuntimeDir.create(config.runtimeDir, process.env);
   try {
-    const workingDir = resolve(loaded.config.workingDir ?? '.');
-    const boot = { target, serviceFile: loaded.serviceFile ?? null, workingDir, runtimeDir: runtimeDir.path };
-    return (await describe(boot)).manifest;
+    const workingDir = resolve(config.workingDir ?? '.');
+    const strict = config.strictModels;
+    const { manifest, warnings } = await describe({
+      target,
+      serviceFile,
+      workingDir,
+      runtimeDir: runtimeDir.path,
+      strict,
+    });
+    const plan = makePlan({ command: 'serve', config, manifest, machine: readMachine(config, process.env) });
+    await checkAffinity(plan);
+    return { manifest, warnings, plan: planLines(plan).map(({ text }) => text) };
   } finally {
     runtimeDir.remove();
   }

@@ -9,13 +9,18 @@ export class MetricsHub {
   readonly #totals = new MetricsTotals();
 
   onMessage(worker: WorkerHandle, message: FromWorker): void {
-    if (message.type === 'metrics') this.#totals.add(worker.name, message.delta);
+    if (message.type === 'metrics') this.#totals.add(sourceOf(worker), message.delta);
     if (message.type !== 'metricsWanted') return;
     this.#totals.add('primary', this.own.takeDelta());
     worker.send({ type: 'metricsText', requestId: message.requestId, text: this.#totals.render() });
   }
 
-  forget(worker: string): void {
-    this.#totals.forget(worker);
+  forget(worker: WorkerHandle): void {
+    this.#totals.forget(sourceOf(worker));
   }
+}
+
+/** A worker and its successor run side by side for a while, under one name. */
+function sourceOf({ name, generation }: WorkerHandle): string {
+  return `${name}.${generation}`;
 }

@@ -1,11 +1,12 @@
 import { JubakoError } from '../errors.js';
-import type { Listener } from '../net/bind-listener.js';
 import type { RuntimeDir } from '../net/runtime-dir.js';
 import type { Logger } from '../telemetry/logger.js';
-import type { ConnectionDispatcher } from './connection-dispatcher.js';
+import { drainOrder } from './drain-order.js';
 import type { Pool } from './pool.js';
+import type { ServerPort } from './server-ports.js';
 
-// The end of a server, in order: listeners, then the API workers with their requests, then the runners, then the files.
+// The end of a server, in order: listeners, then the API workers with their requests, then the runners, those that call
+// others before these, then the files.
 // N1 `stop` runs once; later calls wait for the same end. `closed` resolves when no process is left, and never rejects.
 
 /** Least time that runners get to leave, even if the API workers have used up the whole grace. */
@@ -19,7 +20,7 @@ export class ServerLife {
   runtimeDir: RuntimeDir | undefined;
   readonly #graceMs: number;
   readonly #stopping = new AbortController();
-  readonly #listeners: { listener: Listener; dispatcher: ConnectionDispatcher }[] = [];
+  readonly #ports: ServerPort[] = [];
   readonly #pools: Pool[] = [];
   #resolveClosed: (exitCode: number) => void = () => undefined;
   #stop: Promise<void> | undefined;
@@ -37,9 +38,9 @@ export class ServerLife {
     return this.#stopping.signal;
   }
 
-  addListener(listener: Listener, dispatcher: ConnectionDispatcher): void {
-    this.#listeners.push({ listener, dispatcher });
-    if (this.stopping.aborted) listener.close();
+  addPort(port: ServerPort): void {
+    this.#ports.push(port);
+    if (this.stopping.aborted) port.listener.close();
   }
 
   addPool(pool: Pool): void {
@@ -68,14 +69,16 @@ export class ServerLife {
     const startedAtMs = performance.now();
     this.#stopping.abort(new JubakoError('DRAINING', 'Cannot finish the start: the server was told to stop'));
     this.logger?.info({ event: 'server.draining', graceMs: this.#graceMs }, 'draining');
-    for (const { listener } of this.#listeners) listener.close();
-    const apis = this.#pools.filter(({ plan }) => plan.role !== 'runner');
-    const runners = this.#pools.filter(({ plan }) => plan.role === 'runner');
-    await Promise.all(apis.map((pool) => pool.drain(this.#graceMs)));
+    for (const { listener } of this.#ports) listener.close();
+    const [apis = [], ...runners] = drainOrder(this.#pools);
+    const drain = async (step: readonly Pool[], leastMs: number): Promise<void> => {
+      const leftMs = Math.max(leastMs, this.#graceMs - (performance.now() - startedAtMs));
+      await Promise.all(step.map((pool) => pool.drain(leftMs)));
+    };
+    await drain(apis, 0);
     const apiMs = performance.now() - startedAtMs;
-    for (const { dispatcher } of this.#listeners) dispatcher.dropAll();
-    const leftMs = Math.max(RUNNER_GRACE_MS, this.#graceMs - apiMs);
-    await Promise.all(runners.map((pool) => pool.drain(leftMs)));
+    for (const { dispatcher } of this.#ports) dispatcher.dropAll();
+    for (const step of runners) await drain(step, RUNNER_GRACE_MS);
     this.runtimeDir?.remove();
     const totalMs = performance.now() - startedAtMs;
     const exitCode = this.#exitCode ?? 0;

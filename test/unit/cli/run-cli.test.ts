@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { CliIo, RunningServer, StartOptions } from '#dist/cli/command.js';
+import type { CliIo, RunningServer, StartOptions, TargetDescription } from '#dist/cli/command.js';
 import { COMMANDS } from '#dist/cli/commands.js';
 import { runCli } from '#dist/cli/run-cli.js';
 import { flagsOf } from '#dist/config/flags.js';
@@ -125,9 +125,9 @@ class FakeIo implements CliIo {
     return this.server;
   }
 
-  async describeTarget(target: string): Promise<Manifest> {
+  async describeTarget(target: string): Promise<TargetDescription> {
     this.described.push(target);
-    return MANIFEST;
+    return { manifest: MANIFEST, warnings: ['the model "broken" has no input'], plan: ['http: 2 workers'] };
   }
 }
 
@@ -292,8 +292,11 @@ APIs:
 Runners:
   digits: 1 worker
     predict: float32[?, 64] → float32[?, 10], batches of up to 64 rows, 1024 may wait
+On this machine:
+  http: 2 workers
 `,
   );
+  assert.equal(io.err, 'warning: the model "broken" has no input\n');
   const json = await run('check', '--json');
   assert.deepEqual(json.io.described, ['.']);
   assert.deepEqual(JSON.parse(json.io.out), MANIFEST);

@@ -1,13 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import {
-  cgroupQuotaCpus,
-  cpuCount,
-  parseCpuMax,
-  parseCfsQuota,
-  resolveWorkers,
-  type ReadText,
-} from '#dist/config/cpu-count.js';
+import { cgroupQuotaCpus, cpuCount, parseCpuMax, parseCfsQuota, resolveWorkers } from '#dist/config/cpu-count.js';
+import type { ReadText } from '#dist/config/read-text.js';
 
 function files(content: Readonly<Record<string, string>>): ReadText {
   return (path) => content[path];

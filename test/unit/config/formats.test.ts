@@ -76,6 +76,25 @@ test('bytes take units of 1024', () => {
   );
 });
 
+test('maxWorkerMemoryBytes takes 0 for never and auto for the share of the cgroup', () => {
+  assert.deepEqual(
+    ['auto', null, '0', 0, '2GiB'].map((value) => read('maxWorkerMemoryBytes', value)),
+    [null, null, 0, 0, 2 ** 31],
+  );
+  assertRefused('maxWorkerMemoryBytes', [
+    ['-1', /at least 0/],
+    ['50%', /at least 0/],
+  ]);
+});
+
+test('cpus takes whole CPUs, or auto', () => {
+  assert.deepEqual([read('cpus', '4'), read('cpus', 'auto')], [4, null]);
+  assertRefused(
+    'cpus',
+    ['0', '0.5', 1025].map((value) => [value, /integer from 1 to 1024/] as const),
+  );
+});
+
 test('booleans take the usual words', () => {
   assert.deepEqual(
     ['true', 'YES', 'on', '1', true].map((value) => read('grpc', value)),
