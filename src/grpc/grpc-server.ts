@@ -65,7 +65,11 @@ class GrpcServer implements ProtocolServer {
     });
     this.#server = new Server({ ...serverOptions(config), interceptors: [this.#recorder.interceptor] });
 
-    const isReady = (): boolean => !this.#isDraining && options.readiness().ready;
+    const isReady = async (): Promise<boolean> => {
+      if (this.#isDraining) return false;
+      const { ready } = await options.readiness();
+      return ready && !this.#isDraining;
+    };
     const refuse = this.#refuse;
     const bento = bentoServiceName(config.protocolVersion);
     this.#health = new Health(
@@ -117,7 +121,7 @@ class GrpcServer implements ProtocolServer {
   /** S1 */
   async #drain(graceMs: number): Promise<void> {
     this.#isDraining = true;
-    this.#health.tellWatchers();
+    this.#health.stop();
     this.#recorder.endStreaming();
     this.#front.drain();
     await this.#allClosed(graceMs);

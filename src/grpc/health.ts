@@ -28,13 +28,14 @@ interface Watcher {
 
 export class Health {
   readonly #names: ReadonlySet<string>;
-  readonly #isServing: () => boolean;
+  readonly #isServing: () => Promise<boolean>;
   readonly #refuse: Refuse;
   readonly #watchers = new Set<Watcher>();
   #timer: NodeJS.Timeout | undefined;
+  #isStopped = false;
 
   /** @param names - services that can be asked for; `''` stands for the server. All share the readiness of the server. */
-  constructor(names: Iterable<string>, isServing: () => boolean, refuse: Refuse) {
+  constructor(names: Iterable<string>, isServing: () => Promise<boolean>, refuse: Refuse) {
     this.#names = new Set(names);
     this.#isServing = isServing;
     this.#refuse = refuse;
@@ -50,25 +51,21 @@ export class Health {
     };
   }
 
-  /** Tells every watcher how things stand now, without waiting for the next look. */
-  tellWatchers(): void {
-    for (const watcher of this.#watchers) this.#tell(watcher);
+  /** Not serving from now on: every watcher is told before this returns. */
+  stop(): void {
+    this.#isStopped = true;
+    for (const watcher of this.#watchers) this.#tell(watcher, false);
   }
 
-  #statusOf(service: string): ServingStatus {
-    if (!this.#names.has(service)) return 'SERVICE_UNKNOWN';
-    return this.#isServing() ? 'SERVING' : 'NOT_SERVING';
-  }
-
-  #check(service: string): HealthCheckResponse {
-    const status = this.#statusOf(service);
-    if (status !== 'SERVICE_UNKNOWN') return { status };
+  async #check(service: string): Promise<HealthCheckResponse> {
+    if (this.#names.has(service)) return { status: toStatus(await this.#isServing()) };
     const known = [...this.#names].map((name) => `"${name}"`).join(', ');
     throw new JubakoError('NOT_FOUND', `Cannot check the health of "${service}": the services are ${known}`);
   }
 
-  #list(): { readonly statuses: Readonly<Record<string, HealthCheckResponse>> } {
-    return { statuses: Object.fromEntries([...this.#names].map((name) => [name, { status: this.#statusOf(name) }])) };
+  async #list(): Promise<{ readonly statuses: Readonly<Record<string, HealthCheckResponse>> }> {
+    const status = toStatus(await this.#isServing());
+    return { statuses: Object.fromEntries([...this.#names].map((name) => [name, { status }])) };
   }
 
   #watch(call: WatchCall): void {
@@ -85,16 +82,30 @@ export class Health {
       clearInterval(this.#timer);
       this.#timer = undefined;
     });
-    this.#tell(watcher);
+    void this.#look([watcher]);
     this.#timer ??= setInterval(() => {
-      this.tellWatchers();
+      void this.#look(this.#watchers);
     }, WATCH_INTERVAL_MS).unref();
   }
 
-  #tell(watcher: Watcher): void {
-    const status = this.#statusOf(watcher.service);
-    if (status === watcher.told) return;
+  /** Never rejects. */
+  async #look(watchers: Iterable<Watcher>): Promise<void> {
+    try {
+      const isServing = await this.#isServing();
+      for (const watcher of watchers) this.#tell(watcher, isServing && !this.#isStopped);
+    } catch (thrown) {
+      for (const { call } of watchers) call.emit('error', this.#refuse(thrown, rpcOf(call)));
+    }
+  }
+
+  #tell(watcher: Watcher, isServing: boolean): void {
+    const status = this.#names.has(watcher.service) ? toStatus(isServing) : 'SERVICE_UNKNOWN';
+    if (status === watcher.told || !this.#watchers.has(watcher)) return;
     watcher.told = status;
     watcher.call.write({ status });
   }
+}
+
+function toStatus(isServing: boolean): ServingStatus {
+  return isServing ? 'SERVING' : 'NOT_SERVING';
 }

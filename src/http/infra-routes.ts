@@ -1,10 +1,11 @@
 import type { FastifyInstance } from 'fastify';
 import { JubakoError } from '../errors.js';
-import type { ProtocolServerOptions } from '../service/protocol-server.js';
+import type { ProtocolServerOptions, Readiness } from '../service/protocol-server.js';
 import { JSON_TYPE, exchangeOf, type Exchange } from './exchange.js';
 import { openApiDocument } from './openapi.js';
 
 const TEXT_TYPE = 'text/plain; charset=utf-8';
+const OK = 'ok\n';
 const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 /** Health, metrics and documentation: answered at any load, so none of them passes the admission. */
@@ -17,14 +18,12 @@ export function addInfraRoutes(app: FastifyInstance, options: ProtocolServerOpti
     });
   };
   const alive = (exchange: Exchange): void => {
-    exchange.answer(200, TEXT_TYPE, 'ok\n');
+    exchange.answer(200, TEXT_TYPE, OK);
   };
   get('/livez', alive);
   get('/healthz', alive);
   get('/readyz', (exchange) => {
-    const why = whyNotReady(options, isDraining());
-    if (why === undefined) alive(exchange);
-    else exchange.fail(why);
+    void answerReadiness(exchange, options, isDraining);
   });
   if (options.config.metrics) {
     get('/metrics', (exchange) => {
@@ -38,10 +37,20 @@ export function addInfraRoutes(app: FastifyInstance, options: ProtocolServerOpti
   });
 }
 
-function whyNotReady(options: ProtocolServerOptions, isDraining: boolean): JubakoError | undefined {
-  if (isDraining) return new JubakoError('DRAINING', `Not ready: ${options.worker} is shutting down`);
-  const readiness = options.readiness();
-  return readiness.ready ? undefined : new JubakoError('NOT_READY', `Not ready: ${readiness.reason}`);
+/** Never rejects. */
+async function answerReadiness(
+  exchange: Exchange,
+  options: ProtocolServerOptions,
+  isDraining: () => boolean,
+): Promise<void> {
+  try {
+    const readiness: Readiness = isDraining() ? { ready: true } : await options.readiness();
+    if (isDraining()) throw new JubakoError('DRAINING', `Not ready: ${options.worker} is shutting down`);
+    if (!readiness.ready) throw new JubakoError('NOT_READY', `Not ready: ${readiness.reason}`);
+    exchange.answer(200, TEXT_TYPE, OK);
+  } catch (thrown) {
+    exchange.fail(JubakoError.from(thrown));
+  }
 }
 
 /** Never rejects. */

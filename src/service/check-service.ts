@@ -42,6 +42,10 @@ function checkRunner(runner: RunnerDefinition, refuse: Refuse): void {
   checkCount(runner.workers, `${who}: workers`, MAX_WORKERS, refuse);
   checkCount(runner.threads, `${who}: threads`, MAX_THREADS, refuse);
   checkPlacement(runner, who, refuse);
+  for (const { name, placement } of runner.runners ?? []) {
+    if (placement === 'embedded')
+      refuse(`${who} calls "${name}", which is embedded: only APIs reach an embedded runner, so place it "process"`);
+  }
   const methods = Object.entries(runner.methods);
   if (methods.length === 0) refuse(`${who} has no methods`);
   for (const [name, method] of methods) checkMethod(method, `method "${runner.name}.${name}"`, refuse);
@@ -109,7 +113,7 @@ function checkApi(name: string, api: ApiDefinition, routes: Map<string, string>,
   const route = routeOf(name, api);
   if (!/^\/[^?#:*\s]*$/.test(route) || route.startsWith('//'))
     refuse(`the route "${route}" of API "${name}" must start with one "/" and hold no "?", "#", ":", "*" or space`);
-  if (RESERVED_ROUTES.has(route) || route.startsWith('/v2') || route.startsWith('/jubako/'))
+  if (RESERVED_ROUTES.has(route) || route === '/v2' || route.startsWith('/v2/') || route.startsWith('/jubako/'))
     refuse(`the route "${route}" of API "${name}" is reserved`);
   const other = routes.get(route);
   if (other !== undefined) refuse(`the APIs "${other}" and "${name}" have the same route "${route}"`);

@@ -1,14 +1,16 @@
 import type { Cancellation, CancelTarget } from '../cancellation.js';
 import { JubakoError } from '../errors.js';
+import { createRunnersClass, endStreams, type RunnerTransport } from './bound-runners.js';
 import type { AnyRunners, ApiDefinition, HandlerContext, MethodDefinition, ServiceDefinition } from './define.js';
-import type { ApiCall, CallContext, Invoker, RunnerCall } from './invoke.js';
+import type { ApiCall, CallContext, Invoker } from './invoke.js';
+import { allRunners } from './manifest-of.js';
+import { misfit } from './misfit.js';
 
 // V1 A call settles by whichever comes first: its answer, its failure, its deadline, its caller's leaving. A handler or a
 //    model that ignores its signal delays nobody.
-// V2 What the handler gives a runner is checked here: a wrong tensor is the handler's fault (USER_CODE), not the client's.
+// V2 With the call end the streams that its handler opened and did not read to the end.
 
-/** The runner tier as the invoker sees it: resolves with the output value, rejects with a JubakoError, fills `timing`. */
-export type RunnerTransport = (call: RunnerCall) => Promise<unknown>;
+export type { RunnerTransport } from './bound-runners.js';
 
 export interface InvokerOptions {
   readonly service: ServiceDefinition;
@@ -20,21 +22,28 @@ export interface InvokerOptions {
 export function createInvoker(options: InvokerOptions): Invoker {
   const { service, transport } = options;
   const methods = new Map<string, MethodDefinition>();
-  for (const runner of service.runners) {
+  for (const runner of allRunners(service)) {
     for (const [name, method] of Object.entries(runner.methods)) methods.set(`${runner.name}.${name}`, method);
   }
-  const RunnersOfCall = createRunnersClass(service, transport);
+  const RunnersOfCall = createRunnersClass(service.runners, transport);
 
   const runApi = async (api: ApiDefinition, call: ApiCall, deadlineAtMs: number | undefined): Promise<unknown> => {
+    const { requestId, cancellation, timing } = call;
     const input = call.isJson ? api.input.fromJson(call.input) : api.input.check(call.input);
-    const context = new CallContextOfHandler(call, new RunnersOfCall(call, deadlineAtMs) as unknown as AnyRunners);
+    const runners = new RunnersOfCall({ requestId, cancellation, deadlineAtMs, timing });
     let output: unknown;
     try {
-      output = await api.handler(input, context);
+      output = await api.handler(input, new ContextOfHandler(call, runners));
     } catch (thrown) {
       throw JubakoError.from(thrown, 'USER_CODE');
+    } finally {
+      endStreams(runners); // V2
     }
-    return checkOutput(() => api.output.check(output), `API "${call.api}"`);
+    try {
+      return api.output.check(output);
+    } catch (thrown) {
+      throw misfit(`API "${call.api}"`, thrown);
+    }
   };
 
   return {
@@ -57,16 +66,24 @@ export function createInvoker(options: InvokerOptions): Invoker {
           ),
         );
       }
+      if (method.output.spec.kind === 'stream') {
+        return Promise.reject(
+          new JubakoError(
+            'INVALID_INPUT',
+            `Cannot call "${call.runner}.${call.method}" from outside: it gives a stream, which this protocol does not carry`,
+          ),
+        );
+      }
       return withLimits(call, options.timeoutMs, async (deadlineAtMs) => {
         const input = method.input.check(call.input);
-        return transport({ ...call, deadlineAtMs, input });
+        return transport.call({ ...call, deadlineAtMs, input });
       });
     },
   };
 }
 
 /** The signal is made when the handler asks for it: most pass it on by their runner calls only. */
-class CallContextOfHandler implements HandlerContext {
+class ContextOfHandler implements HandlerContext {
   readonly runners: AnyRunners;
   readonly requestId: string;
   readonly #cancellation: Cancellation;
@@ -145,66 +162,4 @@ class LimitedCall implements CancelTarget {
 
 function expire(call: LimitedCall): void {
   call.expire();
-}
-
-function checkOutput(check: () => unknown, where: string): unknown {
-  try {
-    return check();
-  } catch (thrown) {
-    throw new JubakoError(
-      'USER_CODE',
-      `${where} gave an output that does not fit its descriptor: ${JubakoError.from(thrown).message}`,
-      { cause: thrown },
-    );
-  }
-}
-
-// Symbols: the instances below carry the users' runner and method names as properties.
-const CALL = Symbol('call');
-const DEADLINE = Symbol('deadline');
-
-type RunnersClass = new (call: ApiCall, deadlineAtMs: number | undefined) => object;
-
-/**
- * A class whose instances are the `runners` of one call. The methods stand on prototypes made once, so that a call costs
- * one object and one more per runner that it uses.
- */
-function createRunnersClass(service: ServiceDefinition, transport: RunnerTransport): RunnersClass {
-  class Bound {
-    readonly [CALL]: ApiCall;
-    readonly [DEADLINE]: number | undefined;
-    constructor(call: ApiCall, deadlineAtMs: number | undefined) {
-      this[CALL] = call;
-      this[DEADLINE] = deadlineAtMs;
-    }
-  }
-  class RunnersOfCall extends Bound {}
-  for (const runner of service.runners) {
-    class BoundRunner extends Bound {}
-    for (const [name, method] of Object.entries(runner.methods)) {
-      const label = `the input of runners.${runner.name}.${name}`;
-      Object.defineProperty(BoundRunner.prototype, name, {
-        async value(this: Bound, input: unknown): Promise<unknown> {
-          const { [CALL]: call, [DEADLINE]: deadlineAtMs } = this;
-          const checked = checkOutput(() => method.input.check(input), label);
-          return transport({
-            runner: runner.name,
-            method: name,
-            input: checked,
-            priority: 'normal',
-            requestId: call.requestId,
-            cancellation: call.cancellation,
-            deadlineAtMs,
-            timing: call.timing,
-          });
-        },
-      });
-    }
-    Object.defineProperty(RunnersOfCall.prototype, runner.name, {
-      get(this: Bound): BoundRunner {
-        return new BoundRunner(this[CALL], this[DEADLINE]);
-      },
-    });
-  }
-  return RunnersOfCall;
 }

@@ -183,7 +183,10 @@ export function defineRunner<
   } & {
     readonly [K in keyof Out]: {
       readonly output: Descriptor<Out[K]> | (Descriptor<Out[K], OutputSpec> & StreamDescriptor);
-      /** With `batch`: tensors joined along axis 0, or a list of JSON values; as many rows must come back. */
+      /**
+       * With `batch`: tensors joined along axis 0, or a list of JSON values; as many rows must come back. The input is the
+       * run's own until its promise settles, then its memory is used again: copy what you keep.
+       */
       readonly run: (
         model: Model,
         input: K extends keyof In & keyof Batch ? Batched<In[K], Batch[K]> : never,

@@ -14,7 +14,8 @@ export interface TypedSchema<T> {
  * The type comes from a TypeBox schema, or is named: `json<Image>({ type: 'object', … })`.
  */
 export function json<T>(schema: TypedSchema<T> & object): Descriptor<T>;
-export function json<T = unknown>(schema?: JsonSchema): Descriptor<T>;
+// NoInfer: `json()` is a Descriptor<unknown> wherever it stands, instead of what its place would allow.
+export function json<T = unknown>(schema?: JsonSchema): Descriptor<NoInfer<T>>;
 export function json(schema: object = {}): Descriptor {
   return new JsonDescriptor(schema as JsonSchema);
 }

@@ -32,7 +32,8 @@ export interface ProtocolServerOptions {
   readonly metrics: Metrics;
   /** Called exactly once per request, however it ended. */
   readonly recordRequest: RecordRequest;
-  readonly readiness: () => Readiness;
+  /** As it is now, not as it was seen last; takes up to 80 ms. */
+  readonly readiness: () => Promise<Readiness>;
   /** Prometheus text of all processes of this server together. */
   readonly metricsText: () => Promise<string>;
   /** Name of this worker, e.g. `http-0`. */

@@ -1,26 +1,35 @@
-import type { RunnerMap } from '../config/addresses.js';
-import type { Manifest } from '../ipc/manifest.js';
 import type { WorkerIdentity } from '../ipc/worker-boot.js';
-import { RunnerLinks, type LinkReadiness } from '../link/runner-links.js';
+import { RunnerLinks } from '../link/runner-links.js';
 import { toLinkTlsOptions, toTlsOptions } from '../net/tls-files.js';
+import { LocalRunner } from '../runner/local-runner.js';
 import { createInvoker } from '../service/create-invoker.js';
 import { loadService } from '../service/load-service.js';
-import type { ProtocolServer, ProtocolServerOptions, Readiness } from '../service/protocol-server.js';
+import type { ProtocolServer, ProtocolServerOptions } from '../service/protocol-server.js';
 import { createRequestRecorder } from '../telemetry/request-log.js';
 import type { HostContext, HostedServer } from './host-worker.js';
+import { firstRunnerMap, nestedCalls } from './nested-calls.js';
+import { createReadiness } from './readiness.js';
+import { RunnerRoutes } from './runner-routes.js';
 
-/** An HTTP or gRPC worker: the service, its links to the runners, and one protocol server. */
+/** An HTTP or gRPC worker: the service, its runners or the links to them, and one protocol server. */
 export async function startApiWorker(context: HostContext): Promise<HostedServer> {
   const { identity, boot, logger, metrics, metricsText } = context;
   const { config, manifest, tls } = boot;
   process.setSourceMapsEnabled(true);
   const links = new RunnerLinks({
-    map: requiredRunners(manifest, JSON.parse(process.env['JUBAKO_RUNNER_MAP'] ?? '{}') as RunnerMap),
+    map: {},
     peer: identity.name,
     token: config.linkToken,
     logger,
     tls: toLinkTlsOptions(tls, boot.trustedCa),
   });
+  const embedded = startEmbedded(context);
+  const routes = new RunnerRoutes(
+    links,
+    embedded,
+    manifest.runners.map(({ name }) => name),
+  );
+  routes.setMap(firstRunnerMap());
   const [service, createServer] = await Promise.all([loadService(boot.entry), importServer(identity.role)]);
   const server = await createServer({
     service,
@@ -28,41 +37,59 @@ export async function startApiWorker(context: HostContext): Promise<HostedServer
     config,
     logger,
     metrics,
-    invoker: createInvoker({ service, timeoutMs: config.timeout * 1000, transport: (call) => links.call(call) }),
+    invoker: createInvoker({ service, timeoutMs: config.timeout * 1000, transport: routes }),
     tls: tls === null ? undefined : toTlsOptions(tls),
     recordRequest: createRequestRecorder(logger, metrics, config.accessLog),
-    readiness: () => toReadiness(links.readiness()),
+    readiness: createReadiness({ links, embedded: [...embedded.values()] }),
     metricsText,
     worker: identity.name,
   });
+  const ready = Promise.all([links.whenReady(), ...[...embedded.values()].map((runner) => runner.ready)]);
   return {
-    ready: links.whenReady(),
+    ready: ready.then(() => undefined),
     accept(socket) {
       server.accept(socket);
     },
     setRunnerMap(map) {
-      links.setMap(requiredRunners(manifest, map));
+      routes.setMap(map);
+      for (const runner of embedded.values()) runner.setRunnerMap(map);
     },
-    drain: (graceMs) => drainAll(server, links, graceMs),
+    drain: (graceMs) => drainAll(server, [links, ...embedded.values()], graceMs),
   };
 }
 
-/** Anybody may ask for it: addresses, and why a connection fails, stand in the log. */
-function toReadiness(links: LinkReadiness): Readiness {
-  return links.ready ? links : { ready: false, reason: `runner "${links.runner}" is not connected` };
+function startEmbedded(context: HostContext): ReadonlyMap<string, LocalRunner> {
+  const { identity, boot, logger, metrics } = context;
+  const worker = Number(identity.name.slice(identity.name.lastIndexOf('-') + 1));
+  const runners = new Map<string, LocalRunner>();
+  for (const { name, cpus } of boot.embedded) {
+    const runner = boot.manifest.runners.find((each) => each.name === name);
+    if (runner === undefined) throw new TypeError(`An API worker was booted with an unknown runner "${name}"`);
+    runners.set(
+      name,
+      new LocalRunner({
+        entry: boot.entry,
+        runner,
+        place: { worker, cpus, device: undefined },
+        calls: nestedCalls(context),
+        metrics,
+        logger,
+      }),
+    );
+  }
+  return runners;
 }
 
-/** Requests first, then the links that they need. */
-async function drainAll(server: ProtocolServer, links: RunnerLinks, graceMs: number): Promise<void> {
+/** Requests first, then what they need: at the same time, since no runner of these calls another of them. */
+async function drainAll(
+  server: ProtocolServer,
+  tiers: readonly { close(graceMs: number): Promise<void> }[],
+  graceMs: number,
+): Promise<void> {
   const startedAtMs = performance.now();
   await server.drain(graceMs);
-  await links.close(Math.max(0, graceMs - (performance.now() - startedAtMs)));
-}
-
-/** The part of the runner map that this service uses; a map may serve several services. */
-function requiredRunners(manifest: Manifest, map: RunnerMap): RunnerMap {
-  const names = new Set(manifest.runners.map(({ name }) => name));
-  return Object.fromEntries(Object.entries(map).filter(([name]) => names.has(name)));
+  const leftMs = Math.max(0, graceMs - (performance.now() - startedAtMs));
+  await Promise.all(tiers.map((tier) => tier.close(leftMs)));
 }
 
 type CreateServer = (options: ProtocolServerOptions) => Promise<ProtocolServer>;

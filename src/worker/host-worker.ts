@@ -34,6 +34,8 @@ export function hostWorker(
 ): void {
   let server: HostedServer | undefined;
   let drain: ((graceMs: number) => void) | undefined;
+  /** The last one that came; it may come before there is a server. */
+  let runnerMap: Readonly<Record<string, readonly string[]>> | undefined;
   const metrics = new Metrics();
   const asker = createMetricsAsker(channel, metrics);
 
@@ -42,6 +44,7 @@ export function hostWorker(
     const logger = await createLogger({ config: message.config, worker: identity.name });
     const started = await start({ identity, boot: message, logger, metrics, metricsText: () => asker.ask() });
     server = started;
+    if (runnerMap !== undefined) started.setRunnerMap?.(runnerMap);
     const { runtimeDir } = message;
     const supervised = superviseWorker({
       channel,
@@ -78,7 +81,8 @@ export function hostWorker(
         take(message.connectionId, socket);
         return;
       case 'runnerMap':
-        server?.setRunnerMap?.(message.map);
+        runnerMap = message.map;
+        server?.setRunnerMap?.(runnerMap);
         return;
       case 'metricsText':
         asker.answered(message.requestId, message.text);

@@ -53,7 +53,12 @@ export const service = defineService({
 const invoker = createInvoker({
   service,
   timeoutMs: 0,
-  transport: () => Promise.reject(new JubakoError('INTERNAL', 'there are no runners')),
+  transport: {
+    call: () => Promise.reject(new JubakoError('INTERNAL', 'there are no runners')),
+    stream: () => {
+      throw new JubakoError('INTERNAL', 'there are no runners');
+    },
+  },
 });
 
 type Version = 'v1' | 'v1alpha1';

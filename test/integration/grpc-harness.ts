@@ -79,9 +79,10 @@ export function manifestOf(definition: ServiceDefinition): Manifest {
       input: api.input.spec,
       output: api.output.spec,
     })),
-    runners: definition.runners.map(({ name, methods }) =>
+    runners: definition.runners.map(({ name, methods, model }) =>
       runnerManifest({
         name,
+        model: model ?? null,
         methods: Object.entries(methods).map(([method, { input, output }]) =>
           methodManifest({ name: method, input: input.spec, output: output.spec, idempotent: true }),
         ),
@@ -153,7 +154,7 @@ export async function startGrpc(t: TestContext, options: HarnessOptions = {}): P
       records.push(outcome);
       for (const wake of waiting) wake();
     },
-    readiness: options.readiness ?? ((): Readiness => ({ ready: true })),
+    readiness: async (): Promise<Readiness> => options.readiness?.() ?? { ready: true },
     metricsText: () => Promise.resolve(''),
     worker: 'grpc-0',
   });

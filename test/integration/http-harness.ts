@@ -90,7 +90,7 @@ export async function startHttp(t: TestContext, options: StartOptions = {}): Pro
       outcomes.push(outcome);
       wake();
     },
-    readiness: options.readiness ?? ((): Readiness => ({ ready: true })),
+    readiness: async (): Promise<Readiness> => options.readiness?.() ?? { ready: true },
     metricsText: options.metricsText ?? ((): Promise<string> => Promise.resolve('jubako_up 1\n')),
     worker: 'http-0',
   });
