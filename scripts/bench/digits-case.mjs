@@ -1,7 +1,7 @@
 // What batching gains: a small model behind a batching runner against the same model run once per request.
 import { readFileSync } from 'node:fs';
+import { compareClosedLoops } from './closed-loop.mjs';
 import { compare } from './compare.mjs';
-import { startLoad } from './load.mjs';
 import { startModelRows } from './model-rows.mjs';
 import { start, startJubako, startPlain, stopAll } from './servers.mjs';
 import { interleave } from './statistics.mjs';
@@ -21,45 +21,31 @@ export const digitsCase = {
   async run(effort) {
     const http = await compareHttp(effort);
     const { single, full } = await compareModel(effort);
-    return [
-      compare('HTTP: requests per second', '/s', http, 'perSecond'),
-      compare('HTTP: CPU per request of all processes', 'µs', http, 'allCpuUs'),
-      compare('HTTP: median latency', 'ms', http, 'p50Ms'),
-      compare('HTTP: p99 latency', 'ms', http, 'p99Ms'),
-      compare('Model: rows per second, against 1 row a run', '/s', single, 'rowsPerSecond'),
-      compare('Model: CPU per row with the caller, against 1 row a run', 'µs', single, 'cpuUs'),
-      compare('Model: rows per second, against 64 rows a run', '/s', full, 'rowsPerSecond'),
-      compare('Model: mean rows of the batch that a call was in', 'rows', single, 'batchRows'),
-    ];
+    return {
+      rows: [
+        compare('HTTP: requests per second', '/s', http, 'perSecond'),
+        compare('HTTP: CPU per request of all processes', 'µs', http, 'allCpuUs'),
+        compare('HTTP: median latency', 'ms', http, 'p50Ms'),
+        compare('HTTP: p99 latency', 'ms', http, 'p99Ms'),
+        compare('Model: rows per second, against 1 row a run', '/s', single, 'rowsPerSecond'),
+        compare('Model: CPU per row with the caller, against 1 row a run', 'µs', single, 'cpuUs'),
+        compare('Model: rows per second, against 64 rows a run', '/s', full, 'rowsPerSecond'),
+        compare('Model: mean rows of the batch that a call was in', 'rows', single, 'batchRows'),
+      ],
+    };
   },
 };
 
-async function compareHttp({ rounds, warmUpMs, measureMs }) {
+function compareHttp(effort) {
   const images = JSON.parse(readFileSync(new URL('../../examples/digits/images.json', import.meta.url), 'utf8'));
   const bodies = images.map(({ pixels }) => JSON.stringify({ pixels }));
-  const load = startLoad();
-  try {
-    const workers = `${WORKERS}`;
-    const flags = ['--api-workers', workers, '--runner-workers', '1', '--no-grpc', '--no-access-log'];
-    const jubako = await startJubako('examples/digits', flags);
-    const plain = await startPlain('plain-digits.mjs', ['--workers', workers]);
-    const measure = async ({ port, pids }, ms) => {
-      const plan = { port, path: '/classify', bodies, connections: CONNECTIONS, measureMs: ms, pids: { all: pids } };
-      const { cpuUs, ...rest } = await load.measure(plan);
-      return { ...rest, allCpuUs: cpuUs.all };
-    };
-    await Promise.all([jubako, plain].map((server) => server.untilComplete('/classify', bodies[0])));
-    await measure(jubako, warmUpMs);
-    await measure(plain, warmUpMs);
-    return await interleave(
-      rounds,
-      () => measure(jubako, measureMs),
-      () => measure(plain, measureMs),
-    );
-  } finally {
-    load.stop();
-    await stopAll();
-  }
+  const workers = `${WORKERS}`;
+  const flags = ['--api-workers', workers, '--runner-workers', '1', '--no-grpc', '--no-access-log'];
+  const starts = [
+    () => startJubako('examples/digits', flags),
+    () => startPlain('plain-digits.mjs', ['--workers', workers]),
+  ];
+  return compareClosedLoops(effort, starts, { path: '/classify', bodies, connections: CONNECTIONS });
 }
 
 async function compareModel({ rounds, warmUpMs, measureMs }) {

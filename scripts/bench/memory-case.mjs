@@ -20,7 +20,7 @@ export const memoryCase = {
         () => weigh(() => startJubako('examples/echo', ['--api-workers', WORKERS, '--runner-workers', '1'])),
         () => weigh(() => startPlain('plain-fastify.mjs', ['--workers', WORKERS])),
       );
-      return [compare('PSS of all processes', 'MiB', rounds, 'pssMiB', { atMost: 2 })];
+      return { rows: [compare('PSS of all processes', 'MiB', rounds, 'pssMiB', { atMost: 2 })] };
     } finally {
       await stopAll();
     }

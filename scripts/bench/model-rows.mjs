@@ -6,7 +6,6 @@ import { cpuMsOf } from './proc.mjs';
 import { answerQuestions, isSideProcess, startSideProcess } from './side-process.mjs';
 
 const DIGITS = new URL('../../examples/digits/', import.meta.url);
-const QUIET = { info() {}, warn() {}, error() {}, debug() {} };
 
 /** @typedef {{ kind: 'runner', port: number, inFlight: number, pids: readonly number[] }
  *   | { kind: 'session', batchRows: number }} RowsPlan - `pids`: the processes of the runner. */
@@ -24,37 +23,21 @@ if (isSideProcess(import.meta.url)) {
 }
 
 async function throughRunner(images) {
-  const { Cancellation } = await import('../../dist/cancellation.js');
-  const { RunnerLinks } = await import('../../dist/link/runner-links.js');
+  const { connectLinks, requestOf } = await import('./jubako-link.mjs');
   const { tensorOf } = await import('../../dist/index.js');
-  const { newTiming } = await import('../../dist/service/invoke.js');
   const inputs = images.map((pixels) => tensorOf('float32', [1, 64], pixels));
   let links;
   return async ({ port, inFlight, pids }, measureMs) => {
-    links ??= new RunnerLinks({
-      map: { digits: [`tcp://127.0.0.1:${port}`] },
-      peer: 'bench',
-      token: null,
-      logger: QUIET,
-    });
-    await links.whenReady();
+    links ??= await connectLinks({ digits: [`tcp://127.0.0.1:${port}`] });
     return timed(pids, measureMs, async (isOver) => {
       let rows = 0;
       let batchRows = 0;
       const callOnAndOn = async (_, first) => {
         for (let i = first; !isOver(); i += 1) {
-          const timing = newTiming();
-          await links.call({
-            runner: 'digits',
-            method: 'predict',
-            input: inputs[i % inputs.length],
-            requestId: 'bench',
-            cancellation: new Cancellation(),
-            deadlineAtMs: undefined,
-            timing,
-          });
+          const request = requestOf('digits', 'predict', inputs[i % inputs.length]);
+          await links.call(request);
           rows += 1;
-          batchRows += timing.batchRows;
+          batchRows += request.timing.batchRows;
         }
       };
       await Promise.all(Array.from({ length: inFlight }, callOnAndOn));

@@ -41,6 +41,16 @@ export function treeOf(rootPid) {
   return tree;
 }
 
+/** When the process started, in ticks since the boot: with its pid, one process for ever. Undefined where it has ended. */
+export function startTickOf(pid) {
+  try {
+    const fields = statOf(pid);
+    return fields[0] === 'Z' ? undefined : fields[19];
+  } catch {
+    return undefined;
+  }
+}
+
 /** A variable that the process was started with, '' if it was not. */
 export function variableOf(pid, name) {
   const pairs = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');

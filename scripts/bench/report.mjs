@@ -2,11 +2,10 @@
 import { cpus } from 'node:os';
 import { threeDigits } from './statistics.mjs';
 
-const COLUMNS = ['', 'Jubako', 'Compared with', 'Ratio (lowest to highest round)', 'Target'];
-
 export function renderTable({ rows, remark }) {
-  const cells = [COLUMNS, ...rows.map(cellsOf)];
-  const widths = COLUMNS.map((_, column) => Math.max(...cells.map((line) => line[column].length)));
+  if (rows.length === 0) return remark;
+  const cells = cellsOfTable(rows);
+  const widths = cells[0].map((_, column) => Math.max(...cells.map((line) => line[column].length)));
   const lines = cells.map((line) =>
     line
       .map((cell, i) => cell.padEnd(widths[i]))
@@ -16,24 +15,34 @@ export function renderTable({ rows, remark }) {
   return [...lines, ...(remark === undefined ? [] : [remark])].join('\n');
 }
 
-/** @param cases - as run: `{ name, title, about, rows, remark }`; a remark is a paragraph below the table, or undefined. */
-export function renderPage(cases, startedAt) {
-  const sections = cases.map((measured) => {
-    const lines = [COLUMNS, COLUMNS.map(() => '---'), ...measured.rows.map(cellsOf)];
-    const table = lines.map((line) => `| ${line.join(' | ')} |`).join('\n');
-    const remark = measured.remark === undefined ? '' : `\n${measured.remark}\n`;
-    return `## ${measured.title}\n\n${measured.about}\n\n${table}\n${remark}`;
+/**
+ * @param cases - as run: `{ title, about, rows, remark }`; a remark is a paragraph below the table, or undefined.
+ * @param all - every case that there is: `{ name, isOnDemand }`.
+ */
+export function renderPage(cases, all, startedAt) {
+  const sections = cases.map(({ title, about, rows, remark }) => {
+    const [columns, ...lines] = cellsOfTable(rows);
+    const table = [columns, columns.map(() => '---'), ...lines].map((line) => `| ${line.join(' | ')} |`).join('\n');
+    const parts = [
+      `## ${title}`,
+      about,
+      ...(rows.length === 0 ? [] : [table]),
+      ...(remark === undefined ? [] : [remark]),
+    ];
+    return `${parts.join('\n\n')}\n`;
   });
+  const skipped = all.filter(({ title }) => cases.every((one) => one.title !== title)).map(({ title }) => title);
   return `# Benchmarks
 
 Written by \`scripts/bench/run.mjs\` on ${startedAt.toISOString().slice(0, 10)}, Node ${process.version}, ${cpus().length} cores. To repeat:
 
 \`\`\`sh
-npm run bench                  # about 4 minutes, rewrites this page
-npm run bench -- --only echo   # one of: ${cases.map(({ name }) => name).join(', ')}; writes nothing
-npm run bench -- --short       # about half a minute, writes nothing
+npm run bench                  # about 7 minutes, rewrites this page
+npm run bench -- --peers       # the same beside other model servers: about 12 minutes; needs Python 3.11 and a package index
+npm run bench -- --only echo   # or several, comma-separated, of: ${all.map(({ name }) => name).join(', ')}; writes nothing
+npm run bench -- --short       # about a minute, writes nothing
 \`\`\`
-
+${skipped.length === 0 ? '' : `\nNot measured in this run: ${skipped.join(', ')}.\n`}
 How to read it:
 
 - **The machine was shared with other work, and the load client ran on the same cores.** Absolute numbers say little here;
@@ -51,26 +60,34 @@ ${missesOf(cases)}
 ${sections.join('\n')}`;
 }
 
-function cellsOf({ what, unit, jubako, other, ratio, lowest, highest, target }) {
-  const goal = target === undefined ? '' : `${target.text}: ${target.isMet ? 'pass' : 'MISS'}`;
+/** Heading and rows; `others` of a row names what it is compared with. */
+function cellsOfTable(rows) {
+  const names = [...new Set(rows.flatMap(({ others }) => Object.keys(others)))];
+  const heading = ['', 'Jubako', ...names, 'Ratio (lowest to highest round)', 'Target'];
+  return [heading, ...rows.map((row) => cellsOf(row, names))];
+}
+
+function cellsOf({ what, unit, jubako, others, ratio, lowest, highest, targets }, names) {
   return [
     what,
     `${threeDigits(jubako)} ${unit}`,
-    `${threeDigits(other)} ${unit}`,
+    ...names.map((name) => (others[name] === undefined ? '-' : `${threeDigits(others[name])} ${unit}`)),
     `${threeDigits(ratio)}x (${threeDigits(lowest)} to ${threeDigits(highest)})`,
-    goal,
+    targets.map(({ text, isMet }) => `${text}: ${isMet ? 'pass' : 'MISS'}`).join('; '),
   ];
 }
 
 /** What is not as fast as it was meant to be, with the reason as far as the figures give it. */
 function missesOf(cases) {
   const misses = cases.flatMap(({ title, rows }) =>
-    rows
-      .filter(({ target }) => target?.isMet === false)
-      .map(({ what, unit, jubako, ratio, target: { text, why } }) => {
-        const figures = `${threeDigits(jubako)} ${unit}, ${threeDigits(ratio)}x; wanted ${text}`;
-        return `- **${title}: ${what}** (${figures}). ${why ?? ''}`.trimEnd();
-      }),
+    rows.flatMap(({ what, unit, jubako, ratio, targets }) =>
+      targets
+        .filter(({ isMet }) => !isMet)
+        .map(({ text, why }) => {
+          const figures = `${threeDigits(jubako)} ${unit}, ${threeDigits(ratio)}x; wanted ${text}`;
+          return `- **${title}: ${what}** (${figures}). ${why ?? ''}`.trimEnd();
+        }),
+    ),
   );
   return misses.length === 0 ? 'Every target is met.' : misses.join('\n');
 }

@@ -1,27 +1,34 @@
 // Starts the servers that are compared, waits for their first answer and ends them.
-// V1 Whatever happens, `stopAll` leaves no process behind: each server is ended by the pid it was started with.
+// V1 Whatever happens, `stopAll` leaves no process behind: each server is ended by the pid it was started with, and what it
+//    had started and left is killed.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { treeOf, variableOf } from './proc.mjs';
+import { onCore } from './cores.mjs';
+import { startTickOf, treeOf, variableOf } from './proc.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** The unit in which a start is measured. */
 const ASK_EVERY_MS = 5;
-const START_WITHIN_MS = 20_000;
+const START_WITHIN_MS = 30_000;
 /** From the first answer until the other workers are up as well, also where the machine is busy. */
-const OTHERS_WITHIN_MS = 1_000;
+const OTHERS_WITHIN_MS = 500;
 /** Time to leave by itself after SIGTERM. */
 const STOP_WITHIN_MS = 5_000;
 
+/** Flags of the two sides for the processes that most cases have. */
+export const TWO_AND_ONE = ['--api-workers', '2', '--runner-workers', '1', '--no-grpc', '--no-access-log'];
+export const PLAIN_WORKERS = ['--workers', '2'];
+
 const started = new Set();
 
-/** `jubako serve`, logs to /dev/null. @param flags - beside port and host. @param env - beside this process's. */
-export function startJubako(target, flags, env) {
+/** `jubako serve`, logs to /dev/null. @param flags - beside port and host. @param env - beside this process's.
+ *  @param core - to run on. */
+export function startJubako(target, flags, env, core) {
   const argsOf = (port) => ['dist/primary.js', 'serve', target, '--host', '127.0.0.1', '--port', `${port}`, ...flags];
-  return start(argsOf, env);
+  return start(argsOf, env, core);
 }
 
 /** @param script - of this folder. @param flags - beside the port. @param env - beside this process's. */
@@ -30,14 +37,28 @@ export function startPlain(script, flags, env) {
 }
 
 /** @param argsOf - port → arguments of node. */
-export async function start(argsOf, env = {}) {
-  const port = await freePort();
-  const startedAtMs = performance.now();
-  const child = spawn(process.execPath, argsOf(port), {
+export function start(argsOf, env = {}, core = undefined) {
+  const node = [...(core === undefined ? [] : onCore(core)), process.execPath];
+  return startCommand((port) => ({
+    command: [...node, ...argsOf(port)],
+    env: { NODE_ENV: 'production', ...env },
     cwd: ROOT,
-    stdio: ['ignore', 'ignore', 'inherit'],
-    env: { ...process.env, NODE_ENV: 'production', ...env },
+    output: ['ignore', 'inherit'],
+  }));
+}
+
+/** @param commandOf - port → `{ command, env, cwd, output }`, or a promise of it: words, variables beside this process's, folder,
+ *   what becomes of stdout and stderr. */
+export async function startCommand(commandOf) {
+  const port = await freePort();
+  const { command, env, cwd, output } = await commandOf(port);
+  const startedAtMs = performance.now();
+  const child = spawn(command[0], command.slice(1), {
+    cwd,
+    stdio: ['ignore', ...output],
+    env: { ...process.env, ...env },
   });
+  child.on('error', () => undefined); // seen by `#hasEnded`: the child has no pid
   const server = new Server(child, port, startedAtMs);
   started.add(server);
   return server;
@@ -66,24 +87,29 @@ class Server {
   /** Processes that speak HTTP: of Jubako those with that role, of a plain cluster all but the primary. */
   get httpPids() {
     const workers = this.pids.slice(1);
-    const http = workers.filter((pid) => variableOf(pid, 'JUBAKO_WORKER').includes('"role":"http"'));
+    const http = workers.filter((pid) => hasRole(pid, 'http'));
     return http.length > 0 ? http : workers;
   }
 
-  /** Milliseconds from the spawn to the end of the first answer that is 200. */
-  untilAnswer(path, body) {
-    return this.#until({ path, method: 'POST', body });
+  /** Runner workers of Jubako. */
+  get runnerPids() {
+    return this.pids.filter((pid) => hasRole(pid, 'runner'));
+  }
+
+  /** Milliseconds from the spawn to the end of the first answer that is 200. @param headers - default: JSON. */
+  untilAnswer(path, body, headers = {}) {
+    return this.#until({ path, method: 'POST', body, headers });
   }
 
   /** The same, and then until all workers take their share of new connections. */
-  async untilComplete(path, body) {
-    await this.untilAnswer(path, body);
-    await new Promise((resolve) => setTimeout(resolve, OTHERS_WITHIN_MS));
+  async untilComplete(path, body, headers = {}, othersWithinMs = OTHERS_WITHIN_MS) {
+    await this.untilAnswer(path, body, headers);
+    await new Promise((resolve) => setTimeout(resolve, othersWithinMs));
   }
 
   async #until(question) {
     while (performance.now() - this.#startedAtMs < START_WITHIN_MS) {
-      if (this.#child.exitCode !== null) throw new Error(`${this.#name} ended with code ${this.#child.exitCode}`);
+      if (this.#hasEnded) throw new Error(`${this.#name} ended with code ${this.#child.exitCode}`);
       if (await answers(this.port, question)) return performance.now() - this.#startedAtMs;
       await new Promise((resolve) => setTimeout(resolve, ASK_EVERY_MS));
     }
@@ -92,28 +118,58 @@ class Server {
 
   /** Until a runner server has loaded its model. */
   untilReady() {
-    return this.#until({ path: '/readyz', method: 'GET' });
+    return this.#until({ path: '/readyz', method: 'GET', headers: {} });
+  }
+
+  /** Stops its processes where they are, until `resume`. */
+  pause() {
+    for (const pid of this.pids) kill(pid, 'SIGSTOP');
+  }
+
+  resume() {
+    for (const pid of this.pids) kill(pid, 'SIGCONT');
   }
 
   async stop() {
     started.delete(this);
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    if (this.#hasEnded) return;
+    this.resume();
+    const all = this.pids.map((pid) => ({ pid, startTick: startTickOf(pid) }));
     const killer = setTimeout(() => this.#child.kill('SIGKILL'), STOP_WITHIN_MS);
     const exited = once(this.#child, 'exit');
     this.#child.kill('SIGTERM');
     await exited;
     clearTimeout(killer);
+    for (const { pid, startTick } of all) {
+      if (startTick !== undefined && startTickOf(pid) === startTick) kill(pid, 'SIGKILL');
+    }
+  }
+
+  get #hasEnded() {
+    return this.#child.pid === undefined || this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
 
   get #name() {
-    return this.#child.spawnargs.slice(1, 4).join(' ');
+    return this.#child.spawnargs.slice(0, 4).join(' ');
   }
 }
 
-function answers(port, { path, method, body = '' }) {
+function kill(pid, signal) {
+  try {
+    process.kill(pid, signal);
+  } catch (thrown) {
+    if (thrown.code !== 'ESRCH') throw thrown; // it has ended since it was listed
+  }
+}
+
+function hasRole(pid, role) {
+  return variableOf(pid, 'JUBAKO_WORKER').includes(`"role":"${role}"`);
+}
+
+function answers(port, { path, method, body = '', headers }) {
   return new Promise((resolve) => {
-    const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
-    const sent = request({ host: '127.0.0.1', port, path, method, headers, agent: false }, (response) => {
+    const all = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body), ...headers };
+    const sent = request({ host: '127.0.0.1', port, path, method, headers: all, agent: false }, (response) => {
       response.resume();
       response.on('end', () => resolve(response.statusCode === 200));
       response.on('error', () => resolve(false));
@@ -124,7 +180,7 @@ function answers(port, { path, method, body = '' }) {
 }
 
 /** Free a moment ago; nobody else is asked to take one between here and the server's bind. */
-async function freePort() {
+export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address();

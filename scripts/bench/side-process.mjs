@@ -1,21 +1,24 @@
 // A measuring process beside this one: the file that starts it is the file that runs in it.
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { onCore } from './cores.mjs';
 
 /** Whether this process is one that `startSideProcess` started for that module. */
 export function isSideProcess(moduleUrl) {
   return process.argv[2] === '--side' && process.argv[1] === fileURLToPath(moduleUrl);
 }
 
-/** @returns `ask(question)` → the answer, one at a time; `stop()`. */
-export function startSideProcess(moduleUrl) {
-  const child = fork(fileURLToPath(moduleUrl), ['--side']);
+/** @param core - that it runs on; default: any. @returns `ask(question)` → the answer, one at a time; `stop()`. */
+export function startSideProcess(moduleUrl, core) {
+  const [execPath, ...execArgv] = [...(core === undefined ? [] : onCore(core)), process.execPath];
+  // 'advanced' lets request bodies travel as bytes
+  const child = fork(fileURLToPath(moduleUrl), ['--side'], { execPath, execArgv, serialization: 'advanced' });
   let settle;
   child.on('message', ({ answer, error }) => {
     if (error === undefined) settle.resolve(answer);
     else settle.reject(new Error(error));
   });
-  child.on('exit', (code) => settle?.reject(new Error(`${child.spawnargs[1]} ended with code ${code}`)));
+  child.on('exit', (code) => settle?.reject(new Error(`${fileURLToPath(moduleUrl)} ended with code ${code}`)));
   return {
     ask(question) {
       return new Promise((resolve, reject) => {

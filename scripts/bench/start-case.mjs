@@ -25,10 +25,12 @@ export const startCase = {
         () => timeStart(() => startJubako('examples/digits', JUBAKO_FLAGS), '/classify', PIXELS),
         () => timeStart(() => startPlain('plain-digits.mjs', ['--workers', WORKERS]), '/classify', PIXELS),
       );
-      return [
-        compare('Echo', 'ms', echo, 'firstAnswerMs', { jubakoAtMost: 1000, why: whyStart(echo) }),
-        compare('Digits', 'ms', digits, 'firstAnswerMs'),
-      ];
+      return {
+        rows: [
+          compare('Echo', 'ms', echo, 'firstAnswerMs', { jubakoAtMost: 1000, why: whyStart(echo) }),
+          compare('Digits', 'ms', digits, 'firstAnswerMs'),
+        ],
+      };
     } finally {
       await stopAll();
     }

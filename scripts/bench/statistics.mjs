@@ -35,13 +35,21 @@ export function threeDigits(value) {
 }
 
 /** `count` rounds of both sides in turn; which goes first changes with each round. */
-export async function interleave(count, measureA, measureB) {
+export function interleave(count, measureA, measureB) {
+  return inTurn(count, { a: measureA, b: measureB });
+}
+
+/** `count` rounds of all sides in turn, each round beginning with the next of them: [{ <name>: what it measured }]. */
+export async function inTurn(count, measures) {
+  const names = Object.keys(measures);
   const rounds = [];
   for (let i = 0; i < count; i += 1) {
-    const aFirst = i % 2 === 0;
-    const first = await (aFirst ? measureA : measureB)();
-    const second = await (aFirst ? measureB : measureA)();
-    rounds.push(aFirst ? { a: first, b: second } : { a: second, b: first });
+    const round = {};
+    for (let j = 0; j < names.length; j += 1) {
+      const name = names[(i + j) % names.length];
+      round[name] = await measures[name]();
+    }
+    rounds.push(round);
   }
   return rounds;
 }
