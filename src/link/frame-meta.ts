@@ -1,4 +1,4 @@
-import { refusedFrame, type Frame } from './frame.js';
+import { readF32, readU16, readU32, refusedFrame, type Frame } from './frame.js';
 
 // The metadata of each kind of frame. Little endian; times are f32 in ms.
 //   request        u16 method index | u16 request id bytes | u32 remaining ms (0: no deadline) | u32 credit | request id
@@ -53,16 +53,16 @@ export function readRequestMeta(frame: Frame): RequestMeta {
   const { bytes, metaAt, metaBytes, flags } = frame;
   if (metaBytes < REQUEST_META_BYTES)
     throw refusedFrame(`a request has ${metaBytes} bytes of meta, wanted ${REQUEST_META_BYTES} or more`);
-  const requestIdBytes = bytes.readUInt16LE(metaAt + 2);
+  const requestIdBytes = readU16(bytes, metaAt + 2);
   if (metaBytes !== REQUEST_META_BYTES + requestIdBytes)
     throw refusedFrame(`a request id of ${requestIdBytes} bytes lies in ${metaBytes} bytes of meta`);
-  const credit = bytes.readUInt32LE(metaAt + 8);
+  const credit = readU32(bytes, metaAt + 8);
   if (credit > MAX_CREDIT) throw refusedFrame(`a request gives credit for ${credit} items, allowed are ${MAX_CREDIT}`);
   const priority = PRIORITIES[flags & PRIORITY_BITS];
   if (priority === undefined) throw refusedFrame(`a request has flags ${flags}, which are no priority`);
   return {
-    methodIndex: bytes.readUInt16LE(metaAt),
-    remainingMs: bytes.readUInt32LE(metaAt + 4),
+    methodIndex: readU16(bytes, metaAt),
+    remainingMs: readU32(bytes, metaAt + 4),
     credit,
     requestIdBytes,
     priority,
@@ -101,11 +101,11 @@ export function readReplyMeta(frame: Frame): ReplyTiming & LoadReport {
     queueMs: readMs(bytes, metaAt),
     batchMs: readMs(bytes, metaAt + 4),
     computeMs: readMs(bytes, metaAt + 8),
-    batchRows: bytes.readUInt32LE(metaAt + 12),
-    queuedRows: bytes.readUInt32LE(metaAt + 16),
-    inFlightRows: bytes.readUInt32LE(metaAt + 20),
+    batchRows: readU32(bytes, metaAt + 12),
+    queuedRows: readU32(bytes, metaAt + 16),
+    inFlightRows: readU32(bytes, metaAt + 20),
     waitMs: readWaitMs(bytes, metaAt + 24),
-    seenId: bytes.readUInt32LE(metaAt + 28),
+    seenId: readU32(bytes, metaAt + 28),
     isFull: (frame.flags & FLAG_FULL) !== 0,
   };
 }
@@ -115,10 +115,10 @@ export function readLoadMeta(frame: Frame): LoadReport {
   const { bytes, metaAt } = frame;
   checkMetaBytes(frame, LOAD_META_BYTES);
   return {
-    queuedRows: bytes.readUInt32LE(metaAt),
-    inFlightRows: bytes.readUInt32LE(metaAt + 4),
+    queuedRows: readU32(bytes, metaAt),
+    inFlightRows: readU32(bytes, metaAt + 4),
     waitMs: readWaitMs(bytes, metaAt + 8),
-    seenId: bytes.readUInt32LE(metaAt + 12),
+    seenId: readU32(bytes, metaAt + 12),
     isFull: (frame.flags & FLAG_FULL) !== 0,
   };
 }
@@ -126,19 +126,19 @@ export function readLoadMeta(frame: Frame): LoadReport {
 /** @throws {JubakoError} LINK_PROTOCOL */
 export function readCreditMeta(frame: Frame): number {
   checkMetaBytes(frame, CREDIT_META_BYTES);
-  const count = frame.bytes.readUInt32LE(frame.metaAt);
+  const count = readU32(frame.bytes, frame.metaAt);
   if (count < 1 || count > MAX_CREDIT)
     throw refusedFrame(`it gives credit for ${count} items, allowed are 1 to ${MAX_CREDIT}`);
   return count;
 }
 
 function readMs(bytes: Buffer, at: number): number {
-  const ms = bytes.readFloatLE(at);
+  const ms = readF32(bytes, at);
   return ms > 0 && ms <= MAX_WAIT_MS ? ms : 0; // a clock that was set back must not fail a call
 }
 
 function readWaitMs(bytes: Buffer, at: number): number {
-  const ms = bytes.readFloatLE(at);
+  const ms = readF32(bytes, at);
   return ms >= 0 ? Math.min(ms, MAX_WAIT_MS) : -1;
 }
 

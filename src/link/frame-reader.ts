@@ -11,6 +11,8 @@ export class FrameReader {
   maxFrameBytes: number;
   readonly #onFrame: (frame: Frame) => void;
   readonly #header = Buffer.alloc(FRAME_HEADER_BYTES);
+  /** One for all (F4). */
+  readonly #frame = new Frame();
   #headerBytes = 0;
   #gathered: Buffer | undefined;
   #gatheredBytes = 0;
@@ -40,10 +42,11 @@ export class FrameReader {
           this.#startGathering(totalBytes);
           continue;
         }
-        this.#onFrame(new Frame(chunk, at));
+        this.#onFrame(this.#frame.set(chunk, at));
         at += totalBytes;
       }
     }
+    this.#frame.clear();
   }
 
   /** No more frames, also not from the chunk that is being read. */
@@ -82,6 +85,6 @@ export class FrameReader {
   #giveIfWhole(gathered: Buffer): void {
     if (this.#gatheredBytes < gathered.length) return;
     this.#gathered = undefined;
-    this.#onFrame(new Frame(gathered, 0));
+    this.#onFrame(this.#frame.set(gathered, 0));
   }
 }

@@ -183,6 +183,7 @@ export class FrameWriter {
   }
 
   #value(value: EncodedValue): void {
+    if (value.byteLength <= JOIN_MAX_BYTES) return this.#join(value);
     this.#bytes(value.head);
     const { parts } = value;
     for (let i = 0; i < parts.length; i += 1) this.#bytes(parts[i] as Uint8Array);
@@ -191,6 +192,22 @@ export class FrameWriter {
     const page = this.#room(padBytes);
     zero(page.bytes, this.#pageAt, this.#pageAt + padBytes);
     this.#pageAt += padBytes;
+  }
+
+  /** A small value, all of it into one page. */
+  #join({ head, parts, byteLength }: EncodedValue): void {
+    const paddedBytes = padTo8(byteLength);
+    const { bytes } = this.#room(paddedBytes);
+    const start = this.#pageAt;
+    bytes.set(head, start);
+    let at = start + head.byteLength;
+    for (let i = 0; i < parts.length; i += 1) {
+      const part = parts[i] as Uint8Array;
+      bytes.set(part, at);
+      at += part.byteLength;
+    }
+    this.#pageAt = start + paddedBytes;
+    zero(bytes, at, this.#pageAt);
   }
 
   #bytes(bytes: Uint8Array): void {

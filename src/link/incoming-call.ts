@@ -50,36 +50,46 @@ export const NO_TIMING: ReplyTiming = { queueMs: 0, batchMs: 0, computeMs: 0, ba
 /** A call that came by the link. */
 export class IncomingCall implements ServedCall {
   readonly id: number;
-  readonly method: string;
   readonly body: Uint8Array;
   readonly deadlineAtMs: number | undefined;
   readonly priority: Priority;
   readonly isReplay: boolean;
-  readonly isStream: boolean;
   onCancel: (() => void) | undefined = undefined;
   onCredit: ((count: number) => void) | undefined = undefined;
   readonly #owner: CallOwner;
-  readonly #frame: Frame;
+  readonly #method: LinkMethod;
+  readonly #bytes: Buffer;
+  readonly #requestIdAt: number;
+  readonly #requestIdBytes: number;
   #credit: number;
   #state: 'open' | 'answered' | 'cancelled' = 'open';
 
-  constructor(owner: CallOwner, frame: Frame, meta: RequestMeta, method: LinkMethod) {
+  /** @param receivedAtMs - when its bytes came. */
+  constructor(owner: CallOwner, frame: Frame, meta: RequestMeta, method: LinkMethod, receivedAtMs: number) {
     this.id = frame.id;
-    this.method = method.name;
-    this.isStream = method.streams;
-    this.body = frame.body;
-    this.deadlineAtMs = meta.remainingMs === 0 ? undefined : performance.now() + meta.remainingMs;
+    this.body = frame.value;
+    this.deadlineAtMs = meta.remainingMs === 0 ? undefined : receivedAtMs + meta.remainingMs;
     this.priority = meta.priority;
     this.isReplay = meta.isReplay;
     this.#owner = owner;
-    this.#frame = frame;
+    this.#method = method;
+    this.#bytes = frame.bytes;
+    this.#requestIdAt = frame.metaAt + REQUEST_META_BYTES;
+    this.#requestIdBytes = meta.requestIdBytes;
     this.#credit = meta.credit;
+  }
+
+  get method(): string {
+    return this.#method.name;
+  }
+
+  get isStream(): boolean {
+    return this.#method.streams;
   }
 
   /** Read when it is asked for: most calls succeed, and nobody asks. */
   get requestId(): string {
-    const start = this.#frame.metaAt + REQUEST_META_BYTES;
-    return this.#frame.bytes.toString('utf8', start, this.#frame.metaAt + this.#frame.metaBytes);
+    return this.#bytes.toString('utf8', this.#requestIdAt, this.#requestIdAt + this.#requestIdBytes);
   }
 
   get cancelled(): boolean {

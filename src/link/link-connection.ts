@@ -122,12 +122,11 @@ export class LinkConnection implements CallHolder, WorkerView {
    * The connection `takes` it, and has the method.
    * @throws {JubakoError} TOO_LARGE, INVALID_INPUT - nothing was sent.
    */
-  send(call: OutgoingCall, methodIndex: number): void {
+  send(call: OutgoingCall, methodIndex: number, nowMs: number): void {
     const { request, value, reader } = call;
     this.#terms?.checkSize(call);
     const id = this.#calls.nextId();
     const { deadlineAtMs } = request;
-    const nowMs = performance.now();
     if (this.#calls.size === 0) this.busyAtMs = nowMs;
     const remainingMs = deadlineAtMs === undefined ? 0 : Math.ceil(deadlineAtMs - nowMs);
     const sentMs = deadlineAtMs === undefined ? 0 : Math.min(MAX_U32, Math.max(1, remainingMs));
@@ -323,7 +322,7 @@ export class LinkConnection implements CallHolder, WorkerView {
   /** @throws {JubakoError} LINK_PROTOCOL - it cannot be read, and the call has failed with that. */
   #valueFor(call: OutgoingCall, frame: Frame): unknown {
     try {
-      return decodeValue(frame.body);
+      return decodeValue(frame.value);
     } catch (thrown) {
       this.#calls.delete(call);
       call.fail(JubakoError.from(thrown));

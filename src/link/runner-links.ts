@@ -146,9 +146,11 @@ export class RunnerLinks {
     const pool = this.#pools.get(request.runner);
     if (pool === undefined) throw this.#unknownRunner(request);
     if (request.cancellation.reason !== undefined) throw request.cancellation.reason;
-    if (request.deadlineAtMs !== undefined && request.deadlineAtMs <= performance.now()) throw deadlineError(request);
-    const call = new OutgoingCall(request, encodeValue(request.input), resolve, reject, reader);
-    pool.begin(call);
+    const value = encodeValue(request.input);
+    const nowMs = performance.now();
+    if (request.deadlineAtMs !== undefined && request.deadlineAtMs <= nowMs) throw deadlineError(request);
+    const call = new OutgoingCall(request, value, resolve, reject, reader);
+    pool.begin(call, nowMs);
     return call;
   }
 

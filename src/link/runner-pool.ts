@@ -81,11 +81,11 @@ export class RunnerPool implements LinkSlotOwner, CallHolder {
     }
   }
 
-  begin(call: OutgoingCall): void {
+  begin(call: OutgoingCall, nowMs: number): void {
     this.#budget.earn();
     const { deadlineAtMs } = call.request;
     if (deadlineAtMs !== undefined) this.#timer.watch(deadlineAtMs);
-    this.#dispatch(call);
+    this.#dispatch(call, nowMs);
   }
 
   /** Finishes what it has begun; `onEmpty` follows, or comes now. */
@@ -134,7 +134,8 @@ export class RunnerPool implements LinkSlotOwner, CallHolder {
     this.#open = [...this.#open, connection];
     const waiting = [...this.#waiting];
     this.#waiting.clear();
-    for (const call of waiting) this.#dispatch(call);
+    const nowMs = performance.now();
+    for (const call of waiting) this.#dispatch(call, nowMs);
     this.#options.onChange();
   }
 
@@ -148,7 +149,7 @@ export class RunnerPool implements LinkSlotOwner, CallHolder {
       'DRAINING',
       `Cannot call runner "${this.#options.runner}": its worker is draining and no other came`,
     );
-    this.#dispatch(call);
+    this.#dispatch(call, performance.now());
   }
 
   onClosed(connection: LinkConnection, error: JubakoError | undefined, calls: readonly OutgoingCall[]): void {
@@ -161,36 +162,36 @@ export class RunnerPool implements LinkSlotOwner, CallHolder {
     this.#endIfEmpty();
   }
 
-  #dispatch(call: OutgoingCall): void {
-    const connection = this.#choose(call.value.byteLength);
+  #dispatch(call: OutgoingCall, nowMs: number): void {
+    const connection = this.#choose(call.value.byteLength, nowMs);
     if (connection === undefined) return this.#wait(call);
     const methodIndex = connection.methodIndex(call);
-    if (methodIndex === undefined) return this.#dispatchElsewhere(call, connection);
-    this.#send(call, connection, methodIndex);
+    if (methodIndex === undefined) return this.#dispatchElsewhere(call, connection, nowMs);
+    this.#send(call, connection, methodIndex, nowMs);
   }
 
-  #choose(bytes: number): LinkConnection | undefined {
+  #choose(bytes: number, nowMs: number): LinkConnection | undefined {
     const open = this.#open;
     if (open.length === 1) return open[0]?.takes(bytes) === true ? open[0] : undefined;
     this.#turn = (this.#turn + 1) & 0xffff;
-    return open[chooseWorker(open, bytes, this.#turn, performance.now())];
+    return open[chooseWorker(open, bytes, this.#turn, nowMs)];
   }
 
   /** During a reload, workers of two generations serve one runner, and a new method is known to some only. */
-  #dispatchElsewhere(call: OutgoingCall, chosen: LinkConnection): void {
+  #dispatchElsewhere(call: OutgoingCall, chosen: LinkConnection, nowMs: number): void {
     const bytes = call.value.byteLength;
     const other = this.#open.find(
       (connection) => connection.takes(bytes) && connection.methodIndex(call) !== undefined,
     );
     const methodIndex = other?.methodIndex(call);
-    if (other !== undefined && methodIndex !== undefined) this.#send(call, other, methodIndex);
+    if (other !== undefined && methodIndex !== undefined) this.#send(call, other, methodIndex, nowMs);
     else call.fail(noMethod(call, chosen.methods));
   }
 
-  #send(call: OutgoingCall, connection: LinkConnection, methodIndex: number): void {
+  #send(call: OutgoingCall, connection: LinkConnection, methodIndex: number, nowMs: number): void {
     try {
       call.expiresAtMs = call.request.deadlineAtMs ?? Infinity;
-      connection.send(call, methodIndex);
+      connection.send(call, methodIndex, nowMs);
     } catch (thrown) {
       call.fail(JubakoError.from(thrown));
     }
@@ -233,7 +234,7 @@ export class RunnerPool implements LinkSlotOwner, CallHolder {
     if (!call.isRepeatable || this.#isRetired || !this.#budget.spend()) return call.fail(lost); // P2
     call.isReplay = true;
     call.lost = lost;
-    this.#dispatch(call);
+    this.#dispatch(call, performance.now());
   }
 
   #retireSlot(key: string, slot: LinkSlot): void {

@@ -8,6 +8,7 @@ export class SentCalls {
   readonly #calls = new CallTable<OutgoingCall>();
   #bytes = 0;
   #lastId = 0;
+  #hasWrapped = false;
 
   get size(): number {
     return this.#calls.size;
@@ -24,8 +25,13 @@ export class SentCalls {
   }
 
   nextId(): number {
-    do this.#lastId = this.#lastId >= MAX_U32 ? 1 : this.#lastId + 1;
-    while (this.#calls.has(this.#lastId));
+    do {
+      if (this.#lastId === MAX_U32) {
+        this.#lastId = 0;
+        this.#hasWrapped = true;
+      }
+      this.#lastId += 1;
+    } while (this.#hasWrapped && this.#calls.has(this.#lastId));
     return this.#lastId;
   }
 

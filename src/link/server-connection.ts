@@ -48,6 +48,7 @@ export class ServerConnection implements CallOwner {
   readonly #calls = new CallTable<IncomingCall>();
   #callBytes = 0;
   readonly #told = new ToldLoad();
+  #heardAtMs = -Infinity;
   #hello: ServerHello | undefined;
   #peer: string | undefined;
   #isLeaving = false;
@@ -169,6 +170,7 @@ export class ServerConnection implements CallOwner {
   }
 
   #onChunk(chunk: Buffer): void {
+    this.#heardAtMs = performance.now();
     try {
       this.#reader.push(chunk);
     } catch (thrown) {
@@ -225,7 +227,7 @@ export class ServerConnection implements CallOwner {
       return this.#fail(frame.id, FLAG_NOT_BEGUN, tooManyCalls(hello), NO_TIMING); // C4
     if (this.#callBytes > 0 && this.#callBytes + frame.bodyBytes > hello.maxInFlightBytes)
       return this.#fail(frame.id, FLAG_NOT_BEGUN, tooManyBytes(hello, frame.bodyBytes), NO_TIMING);
-    const call = new IncomingCall(this, frame, meta, method);
+    const call = new IncomingCall(this, frame, meta, method, this.#heardAtMs);
     this.#calls.add(call.id, call);
     this.#callBytes += frame.bodyBytes;
     try {

@@ -2,11 +2,13 @@
 // simulation in the tests runs the same function.
 // B1 Work-conserving unless it pays: a free lane and a waiting row mean that a batch leaves, except where more rows are
 //    expected so soon that all of them together are answered earlier. What arrives while the lane is busy is the next batch.
-// B2 Together: n rows that leave now are answered after T(n), and k rows that come within w after T(n) + T(k), for they find
-//    the lane busy; n + k rows that leave after w are all answered after w + T(n + k). Callers in a loop who are answered
-//    after T(n) come back and wait for the k, which counts as well. A wait pays where it saves more than it costs the n. At
-//    low load it never does, since few rows come in the time that a run saves.
-// B3 No wait makes the oldest row late: w + T must fit into what is left of the latency target.
+// B2 Two futures are compared by when rows are answered, all together. Now: n rows after T(n), and those that come meanwhile
+//    after that, in batches of their own. After w: n rows and the k that come within w after w + T(n + k), and those that
+//    come later after that. Calls that come all the time make the next batch anyway, so nothing waits for them; a burst, or
+//    the callers of a loop who come back at once, are worth it. Two things weigh besides: callers in a loop who are
+//    answered early come back and wait for the k, and rows that miss their target behind a run count a target more.
+// B3 No wait makes the oldest row late: it and T must fit into what is left of the latency target. A target that the model
+//    misses anyway is none.
 // B4 Without a learned cost, or for runs too short for any timer, a batch leaves at once: a cold model delays nobody.
 
 /** What waits in one bucket: rows that fit into one batch. */
@@ -56,6 +58,8 @@ export type BatchDecision =
 
 /** Runs below this are over before a timer could fire: waiting is for models that take longer. */
 export const MIN_COST_MS = 0.5;
+/** A timer fires no sooner. */
+const LEAST_TIMER_MS = 1;
 /** What a wait must gain to be worth its risk, in parts of what it costs those who wait. */
 const MIN_GAIN = 0.1;
 /** All waiting for one batch together, in runs of what is there: the forecast may be wrong each time it is asked. */
@@ -91,8 +95,8 @@ export function decideBatch(
   const costMs = costs.predictMs(rows);
   if (costMs === undefined || costMs < MIN_COST_MS || arrivals.expectAtMost() < MIN_ROWS) return now; // B4
   const patienceMs = PATIENCE * costMs - (waitedSinceMs === undefined ? 0 : nowMs - waitedSinceMs);
-  const leftMs = costMs > maxLatencyMs ? Infinity : maxLatencyMs - (nowMs - oldestAtMs); // a target out of reach is none
-  const moreByThen = arrivals.expect(costMs, nowMs);
+  const leftMs = costMs > maxLatencyMs ? Infinity : maxLatencyMs - (nowMs - oldestAtMs);
+  const meanwhile = arrivals.expect(costMs, nowMs);
   let bestMs = 0;
   let bestGain = 0;
   let weighed = MIN_ROWS;
@@ -101,16 +105,10 @@ export function decideBatch(
     const more = Math.min(arrivals.expect(waitMs, nowMs), maxSize - rows);
     if (more < weighed) continue;
     weighed = more * MIN_MORE;
-    const togetherMs = costs.predictMs(rows + more) ?? costMs;
-    const later = Math.max(0, moreByThen - more);
-    const moreMs = costs.predictMs(Math.max(1, Math.min(more + later, maxSize))) ?? costMs;
-    const missedMs = costMs <= maxLatencyMs && costMs + moreMs > maxLatencyMs ? maxLatencyMs : 0;
-    const apart = rows * costMs + more * missedMs + drained(more + later, costMs, maxSize, costs);
-    const together = (rows + more) * (waitMs + togetherMs) + drained(later, waitMs + togetherMs, maxSize, costs);
-    const returned = Math.min(1, more) * Math.max(0, rows - later) * arrivals.expectReturned(moreMs);
-    const gain = apart - together + returned - MIN_GAIN * rows * (togetherMs - costMs + waitMs); // B2
+    const gain = gainOf(waitMs, bucket, more, Math.max(0, meanwhile - more), costMs, costs, arrivals);
     if (gain <= bestGain) continue;
-    if (waitMs + (costs.predictHighMs(rows + more) ?? togetherMs) > leftMs) {
+    const togetherMs = costs.predictHighMs(rows + more) ?? costMs;
+    if (Math.max(LEAST_TIMER_MS, Math.ceil(waitMs)) + togetherMs > leftMs) {
       // B3: what was found before is shorter, and fits.
       return bestMs > 0 ? { kind: 'wait', untilMs: nowMs + bestMs } : RUN.latency;
     }
@@ -118,6 +116,29 @@ export function decideBatch(
     bestMs = waitMs;
   }
   return bestMs > 0 ? { kind: 'wait', untilMs: nowMs + bestMs } : now;
+}
+
+/**
+ * B2, in rows × ms.
+ * @param more - rows that come within the wait and fit.
+ * @param later - those that would come after it, but before a run that begins now has ended.
+ */
+function gainOf(
+  waitMs: number,
+  { rows, maxSize, maxLatencyMs }: BucketView,
+  more: number,
+  later: number,
+  costMs: number,
+  costs: CostForecast,
+  arrivals: ArrivalForecast,
+): number {
+  const togetherMs = costs.predictMs(rows + more) ?? costMs;
+  const nextMs = costs.predictMs(Math.max(1, Math.min(more + later, maxSize))) ?? costMs;
+  const missedMs = costMs <= maxLatencyMs && costMs + nextMs > maxLatencyMs ? maxLatencyMs : 0;
+  const returnedMs = Math.min(1, more) * Math.max(0, rows - later) * arrivals.expectReturned(nextMs);
+  const apart = rows * costMs + drained(more + later, costMs, maxSize, costs) + more * missedMs + returnedMs;
+  const together = (rows + more) * (waitMs + togetherMs) + drained(later, waitMs + togetherMs, maxSize, costs);
+  return apart - together - MIN_GAIN * rows * (togetherMs - costMs + waitMs);
 }
 
 /** When rows are answered that run from `fromMs` on in as few batches as can be: the sum over all of them. */

@@ -184,7 +184,8 @@ export class BatchPlanner<E extends QueueEntry> {
     const method = this.#lastMethod;
     return {
       waitMs: this.waitMs(method, 1, nowMs) ?? -1,
-      isFull: this.#refusal(method, 1, undefined, nowMs, 'normal', '') !== undefined,
+      // Callers send nothing at all to a worker that is full: so it is only where it takes no call of any kind.
+      isFull: this.#methods.every((_, i) => this.#refusal(i, 1, undefined, nowMs, 'high', '') !== undefined),
     };
   }
 

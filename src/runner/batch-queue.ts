@@ -89,11 +89,6 @@ export class Bucket<E extends QueueEntry> implements WaitingRows {
     return high.rowsBefore(atMs) + normal.rowsBefore(atMs) + low.rowsBefore(atMs - LENIENCE_MS.low);
   }
 
-  countsFromMs(row: number): number {
-    const { high, normal, low } = this.#lists;
-    return high.head === undefined && low.head === undefined ? normal.queuedAtMsOf(row) : -Infinity;
-  }
-
   #nextList(): Fifo<E> | undefined {
     const { high, normal, low } = this.#lists;
     let best: Fifo<E> | undefined = normal.head === undefined ? undefined : normal;
@@ -154,10 +149,9 @@ export class BatchQueue<E extends QueueEntry> {
    */
   batchesAhead(batchKey: string, rows: number, maxSize: number, share: number): number {
     const own = share * (this.#buckets.get(batchKey)?.rows ?? 0);
-    const last = own + rows - 1;
-    let batches = Math.floor(last / maxSize);
+    let batches = Math.floor((own + rows - 1) / maxSize);
     // Of the other shapes those batches go first whose head came before that of its own.
-    const since = last % maxSize;
+    const since = Math.max(0, own - batches * maxSize);
     for (const bucket of this.#buckets.values()) {
       if (bucket.key !== batchKey) batches += Math.ceil(Math.max(0, share * bucket.rows - since) / maxSize);
     }
@@ -308,18 +302,6 @@ class Fifo<E extends QueueEntry> {
       if (!entry.left) rows += entry.rows;
     }
     return rows;
-  }
-
-  /** When the row in this place was queued, counted from the head; Infinity: there is none. */
-  queuedAtMsOf(row: number): number {
-    let rows = 0;
-    for (let at = this.#at; at < this.#entries.length; at += 1) {
-      const entry = this.#entries[at] as E;
-      if (entry.left) continue;
-      rows += entry.rows;
-      if (rows > row) return entry.queuedAtMs;
-    }
-    return Infinity;
   }
 
   #drop(): void {

@@ -2,7 +2,7 @@ import type { CostForecast } from './batch-decision.js';
 
 // How many of the waiting rows a batch takes. Pure.
 // C1 Where the oldest row is in time with a full batch, all is taken that fits: more rows at a time are more rows per time.
-// C2 Else the batch is made so small that its oldest row is in time, if the rows behind it are in time after it.
+// C2 So it is where all that waits fits, and is in time but for rows that would be late alone: they keep nobody waiting.
 // C3 Else the size with the most rows in time per run time is taken, and what is late with it is given up: it would keep
 //    others waiting that can still be in time.
 // C4 Where nothing can be in time, all is taken that fits: a late answer is better than none.
@@ -13,8 +13,6 @@ export interface WaitingRows {
   readonly rows: number;
   /** From when the latency target of the oldest row counts. */
   readonly firstCountsFromMs: number;
-  /** The same of the row in this place, counted from the head. */
-  countsFromMs(row: number): number;
   /** Rows whose latency target counts from before a time. */
   rowsCountedBefore(atMs: number): number;
 }
@@ -46,6 +44,10 @@ export function selectRows(
   const cutMs = nowMs - latencyMs;
   const allMs = waiting.rows > maxSize ? likelyMs(most, costs) : costs.predictMs(most);
   if (allMs === undefined || waiting.firstCountsFromMs >= cutMs + allMs) return all; // C1
+  if (waiting.rows <= maxSize) {
+    const hopeless = waiting.rowsCountedBefore(cutMs + (costs.predictMs(1) ?? 0));
+    if (waiting.rowsCountedBefore(cutMs + allMs) === hopeless) return all; // C2
+  }
   let best = all;
   let bestRate = 0;
   for (let rows = most; rows >= 1; rows = Math.min(rows - 1, Math.floor(rows * SIZE_STEP))) {
@@ -58,7 +60,7 @@ export function selectRows(
     best = { rows, lateBeforeMs: cutMs + lateMs };
     bestRate = rate;
   }
-  return best; // C2, C3
+  return best; // C3, C4
 }
 
 /** What a run takes with some certainty. */

@@ -34,6 +34,6 @@ export function tooLateError(cause: RefusalCause, method: MethodManifest): Jubak
     );
   return new JubakoError(
     'QUEUE_FULL',
-    `Cannot answer "${method.name}" in time: it waited more than twice its maxLatencyMs of ${method.batch?.maxLatencyMs ?? 0}`,
+    `Cannot answer "${method.name}" within its maxLatencyMs of ${method.batch?.maxLatencyMs ?? 0}: it would keep calls waiting that can still be in time`,
   );
 }

@@ -116,7 +116,7 @@ export class Scheduler {
     const { manifest, metrics } = this.#method(index);
     const input = readCallInput(manifest, served.body);
     const rows = manifest.batch === null ? 1 : input.rows;
-    const refusal = this.#planner.admit(index, rows, served.deadlineAtMs, nowMs);
+    const refusal = this.#planner.admit(index, rows, served.deadlineAtMs, nowMs, served.priority, input.batchKey);
     if (refusal !== undefined) throw this.#refuse(refusal, index, rows);
     const call = new PendingCall(served, index, input, rows);
     const piece = call.whole(served.priority, nowMs);

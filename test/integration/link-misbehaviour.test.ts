@@ -7,7 +7,7 @@ import type { Duplex } from 'node:stream';
 import { test, type TestContext } from 'node:test';
 import { pino } from 'pino';
 import { parseErrorBody } from '#dist/link/error-body.js';
-import { FRAME, type Frame } from '#dist/link/frame.js';
+import { Frame, FRAME, FRAME_HEADER_BYTES } from '#dist/link/frame.js';
 import { MAX_CREDIT } from '#dist/link/frame-meta.js';
 import { FrameReader } from '#dist/link/frame-reader.js';
 import { bodyOf, FrameWriter } from '#dist/link/frame-writer.js';
@@ -212,7 +212,7 @@ async function rawLink(t: TestContext, path: string): Promise<RawLink> {
   const frames: Frame[] = [];
   let wake: () => void = () => undefined;
   const reader = new FrameReader(65_536, (frame) => {
-    frames.push(frame);
+    frames.push(new Frame().set(frame.bytes, frame.metaAt - FRAME_HEADER_BYTES)); // F4
     wake();
   });
   socket.on('data', (chunk: Buffer) => {

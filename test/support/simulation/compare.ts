@@ -59,12 +59,16 @@ export function score(trace: Trace, policy: string, { calls, runs }: Simulation)
   const all = calls.filter((call) => (loops === undefined ? call.arrivedAtMs : call.endedAtMs) >= countFromMs);
   const answered = all.filter(({ outcome }) => outcome === 'answered');
   const latenciesMs = answered.map(({ endedAtMs, arrivedAtMs }) => endedAtMs - arrivedAtMs).sort((a, b) => a - b);
-  const counted = answered.filter((call) =>
-    loops === undefined ? call.endedAtMs - call.arrivedAtMs <= latencyMs : call.endedAtMs <= durationMs,
-  );
+  const inTime = answered.filter(({ endedAtMs, arrivedAtMs }) => endedAtMs - arrivedAtMs <= latencyMs);
+  // Of the runs at both ends of the window of a loop a part is in it.
+  const shares = runs.map(({ rows, startMs, endMs }) => {
+    const withinMs = Math.min(endMs, durationMs) - Math.max(startMs, countFromMs);
+    return (rows * Math.max(0, withinMs)) / (endMs - startMs);
+  });
+  const rows = loops === undefined ? sumOf(inTime) : shares.reduce((sum, share) => sum + share, 0);
   return {
     policy,
-    rowsPerSecond: (sumOf(counted) * 1000) / (durationMs - countFromMs),
+    rowsPerSecond: (rows * 1000) / (durationMs - countFromMs),
     batchRows: sumOf(runs) / Math.max(1, runs.length),
     p50Ms: latenciesMs[Math.floor(latenciesMs.length * 0.5)] ?? Infinity,
     p99Ms: latenciesMs[Math.floor(latenciesMs.length * 0.99)] ?? Infinity,

@@ -51,7 +51,6 @@ class Simulator {
   #turnIsDue = false;
   /** Only the newest timer counts. */
   #timer: Event | undefined;
-  #waiting = 0;
   #idleSinceMs = Infinity;
   #longestIdleMs = 0;
 
@@ -125,7 +124,6 @@ class Simulator {
       endedAtMs: Infinity,
     };
     this.#calls.push(call);
-    this.#waiting += 1;
     if (!this.#policy.arrive(call, nowMs)) {
       this.#end(call, 'refused', nowMs);
       return;
@@ -184,7 +182,6 @@ class Simulator {
   #end(call: SimulatedCall, outcome: SimulatedCall['outcome'], nowMs: number): void {
     call.outcome = outcome;
     call.endedAtMs = nowMs;
-    this.#waiting -= 1;
     if (call.loop === -1) return;
     const returnMs = this.#trace.loops?.[call.loop]?.returnMs(this.#loopRandom) ?? 0;
     this.#events.add(nowMs + returnMs, { kind: 'send', loop: call.loop }); // D4

@@ -1,6 +1,8 @@
+import { bursts, calls, marked, onOff, poisson } from './arrivals.js';
 import { accelerator, cpuNetwork, smallModel, tiledDevice, type Cost } from './costs.js';
 import type { Random } from './random.js';
-import type { Arrival, Loop, ModelSpec, Stall, Trace } from './trace.js';
+import { recorded } from './recorded.js';
+import type { Loop, ModelSpec, Stall, Trace } from './trace.js';
 
 // The traces of the batching page and of the tests. Rates are in rows per ms.
 
@@ -24,52 +26,12 @@ const SMALL_MODEL = model(smallModel, 5);
 /** About twice a second something else has the machine. */
 const STALLS: readonly Stall[] = [340, 1030, 1480, 1960, 2700].map((atMs) => ({ atMs, ms: 100 }));
 
-type Rows = (random: Random) => number;
-const oneRow: Rows = () => 1;
-
-/** Calls whose gaps are `gapMs`. */
-function calls(durationMs: number, gapMs: (random: Random, atMs: number) => number, rows: Rows = oneRow) {
-  return (random: Random): readonly Arrival[] => {
-    const arrivals: Arrival[] = [];
-    for (let atMs = gapMs(random, 0); atMs < durationMs; atMs += gapMs(random, atMs)) {
-      arrivals.push({ atMs, rows: rows(random) });
-    }
-    return arrivals;
-  };
-}
-
-function poisson(durationMs: number, rowsPerMs: number, rows: Rows = oneRow, meanRows = 1) {
-  return calls(durationMs, (random) => random.exponential(meanRows / rowsPerMs), rows);
-}
-
-/** `size` calls within `spreadMs`, again and again. */
-function bursts(durationMs: number, everyMs: number, size: Rows, spreadMs: number) {
-  return (random: Random): readonly Arrival[] => {
-    const arrivals: Arrival[] = [];
-    for (let atMs = 5; atMs < durationMs; atMs += everyMs * random.between(0.8, 1.2)) {
-      const count = size(random);
-      for (let i = 0; i < count; i += 1) arrivals.push({ atMs: atMs + random.between(0, spreadMs), rows: 1 });
-    }
-    return arrivals;
-  };
-}
-
-/** Poisson with a rate that is on for some time and off for some. */
-function onOff(durationMs: number, onMs: number, offMs: number, rowsPerMs: number) {
-  return calls(durationMs, (random, atMs) => {
-    const gapMs = random.exponential(1 / rowsPerMs);
-    const intoMs = atMs % (onMs + offMs);
-    return intoMs + gapMs < onMs ? gapMs : onMs + offMs - intoMs + random.exponential(1 / rowsPerMs);
-  });
-}
-
-/** Calls with something about each drawn anew. */
-function marked(arrivals: (random: Random) => readonly Arrival[], mark: (random: Random) => Partial<Arrival>) {
-  return (random: Random): readonly Arrival[] => arrivals(random).map((arrival) => ({ ...arrival, ...mark(random) }));
-}
-
 /** Over HTTP, the link and back: what a caller on the same machine takes for its next call. */
 const returnMs = (random: Random): number => random.between(0.4, 1);
+
+function callersOf(count: number): string {
+  return count === 1 ? '1 caller' : `${count} callers`;
+}
 
 function loop(callers: number): readonly Loop[] {
   return [{ callers, returnMs }];
@@ -176,8 +138,8 @@ const overload: readonly Given[] = [
   {
     name: 'overload-2x',
     about: 'Poisson at twice what full batches give',
-    durationMs: 1400,
-    arrivals: poisson(1400, 2 * ACCELERATOR_RATE),
+    durationMs: 1100,
+    arrivals: poisson(1100, 2 * ACCELERATOR_RATE),
   },
   {
     name: 'overload-10x',
@@ -188,9 +150,9 @@ const overload: readonly Given[] = [
   {
     name: 'overload-tight',
     about: 'twice the capacity, target 25 ms (a full batch takes 16.5)',
-    durationMs: 1400,
+    durationMs: 1100,
     models: [model(accelerator, 25)],
-    arrivals: poisson(1400, 2 * ACCELERATOR_RATE),
+    arrivals: poisson(1100, 2 * ACCELERATOR_RATE),
   },
   {
     name: 'overload-short',
@@ -202,13 +164,13 @@ const overload: readonly Given[] = [
   {
     name: 'overload-cpu',
     about: 'CPU network at 1.5 times its capacity',
-    durationMs: 1200,
+    durationMs: 900,
     models: [CPU_NETWORK],
-    arrivals: poisson(1200, 1.5 * CPU_NETWORK_RATE),
+    arrivals: poisson(900, 1.5 * CPU_NETWORK_RATE),
   },
   {
     name: 'overload-small',
-    about: 'Small model at twice its capacity, target 5 ms',
+    about: 'Small model at twice its capacity, target 2 ms',
     durationMs: 20,
     models: [model(smallModel, 2)],
     arrivals: poisson(20, 2 * capacityOf(SMALL_MODEL)),
@@ -216,15 +178,15 @@ const overload: readonly Given[] = [
   {
     name: 'overload-rows',
     about: '1 to 40 rows a call, twice the capacity',
-    durationMs: 1200,
+    durationMs: 900,
     models: [model(accelerator, 80)],
-    arrivals: poisson(1200, 2 * ACCELERATOR_RATE, (random) => random.integer(1, 40), 20.5),
+    arrivals: poisson(900, 2 * ACCELERATOR_RATE, (random) => random.integer(1, 40), 20.5),
   },
   {
     name: 'overload-noisy',
     about: 'twice the capacity, runs vary (sigma 0.2), the model stands still for 100 ms now and then',
-    durationMs: 1400,
-    arrivals: poisson(1400, 2 * ACCELERATOR_RATE),
+    durationMs: 1100,
+    arrivals: poisson(1100, 2 * ACCELERATOR_RATE),
     noise: 0.2,
     stalls: STALLS,
   },
@@ -332,7 +294,7 @@ const several: readonly Given[] = [
 const closed: readonly Given[] = [
   ...[1, 8, 32, 64, 96, 128, 256].map((callers): Given => ({
     name: `loop-${callers}`,
-    about: `${callers} ${callers === 1 ? 'caller' : 'callers'}, back 0.4 to 1 ms after the answer`,
+    about: `${callersOf(callers)}, back 0.4 to 1 ms after the answer`,
     durationMs: 1500,
     countFromMs: 300,
     loops: loop(callers),
@@ -354,8 +316,9 @@ const closed: readonly Given[] = [
   })),
   ...[1, 32, 128].map((callers): Given => ({
     name: `small-loop-${callers}`,
-    about: `Small model, ${callers} callers`,
-    durationMs: 100,
+    about: `Small model, ${callersOf(callers)}`,
+    durationMs: 160,
+    countFromMs: 10,
     models: [SMALL_MODEL],
     loops: loop(callers),
   })),
@@ -385,8 +348,29 @@ const closed: readonly Given[] = [
   },
 ];
 
-/** In the order of the page. */
-export const TRACES: readonly Trace[] = [...openLoop, ...overload, ...changing, ...several, ...closed].map(trace);
+const recordings: readonly Given[] = ['http-48', 'http-phases'].map((name) => {
+  const { about, arrivals } = recorded(name);
+  return {
+    name: `recorded-${name}`,
+    about,
+    durationMs: arrivals.at(-1)?.atMs ?? 0,
+    // What it was recorded with.
+    models: [model((rows) => 5 + 0.05 * rows, 20)],
+    arrivals: () => arrivals,
+  };
+});
+
+/** As on the page. */
+export const GROUPS: readonly { readonly title: string; readonly traces: readonly Trace[] }[] = [
+  { title: 'Open loop', traces: openLoop.map(trace) },
+  { title: 'Overload', traces: overload.map(trace) },
+  { title: 'Change, and new runners', traces: changing.map(trace) },
+  { title: 'Several methods, shapes, priorities, lanes', traces: several.map(trace) },
+  { title: 'Recorded', traces: recordings.map(trace) },
+  { title: 'Loops', traces: closed.map(trace) },
+];
+
+export const TRACES: readonly Trace[] = GROUPS.flatMap(({ traces }) => traces);
 
 /** The first part of a trace. */
 export function shortened(whole: Trace, share: number): Trace {
@@ -394,6 +378,15 @@ export function shortened(whole: Trace, share: number): Trace {
   const durationMs = countFromMs + share * (whole.durationMs - countFromMs);
   if (arrivals === undefined) return { ...whole, durationMs };
   return { ...whole, durationMs, arrivals: (random) => arrivals(random).filter(({ atMs }) => atMs < durationMs) };
+}
+
+/** What is about the start or about times within the trace; and what is over in a moment. */
+const STAYS_WHOLE = /^(cold|step|drift|noisy|recorded|small|overload-(short|tight|10x))/;
+const QUICK_SHARE = 0.35;
+
+/** As much of a trace as shows what it is about. */
+export function quick(whole: Trace): Trace {
+  return STAYS_WHOLE.test(whole.name) ? whole : shortened(whole, QUICK_SHARE);
 }
 
 export function traceNamed(name: string): Trace {

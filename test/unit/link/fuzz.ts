@@ -234,14 +234,14 @@ async function callStream(random: Random, report: FuzzReport, trace: { stream?: 
           },
           reader,
         );
-        connection.send(call, methodIndex);
+        connection.send(call, methodIndex, performance.now());
         return call;
       };
       calls.add(readAll(new StreamReader(begin), random).then(count));
     } else {
       calls.add(
         new Promise((resolve, reject) => {
-          connection.send(new OutgoingCall(request, VALUE, resolve, reject, undefined), methodIndex);
+          connection.send(new OutgoingCall(request, VALUE, resolve, reject, undefined), methodIndex, performance.now());
         }).then(count, count),
       );
     }
