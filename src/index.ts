@@ -6,6 +6,7 @@ import type { ServerAddresses, ServerHandle } from './supervisor/start.js';
 
 export { JubakoError, type ErrorCode } from './errors.js';
 export * from './service/index.js';
+export { onnxRunner, type OnnxRunnerOptions, type OnnxValue } from './onnx/onnx-runner.js';
 export { Tensor, tensorOf, type Dtype, type DtypeData, type NumericDtype } from './tensor/index.js';
 export type { ServerAddresses, ServerHandle, ServerOptions };
 

@@ -3,8 +3,8 @@
 // `echo` gives its input back, `sum` gives ten numbers for each row. Usage: node scripts/measure/thread-hop.mjs [SECONDS]
 import pino from 'pino';
 import { joinBatch, sliceResult } from '../../dist/runner/assemble-batch.js';
-import { batchBuffers } from '../../dist/runner/batch-buffers.js';
-import { ComputeLane } from '../../dist/runner/compute-lane.js';
+import { batchBuffers } from '../../dist/compute/batch-buffers.js';
+import { ComputeLane } from '../../dist/compute/compute-lane.js';
 import { Tensor } from '../../dist/tensor/index.js';
 
 const SECONDS = Number(process.argv[2] ?? 1);

@@ -1,10 +1,10 @@
 // What the planner itself takes of the main thread. Needs a build. Usage: node scripts/simulate/decision-cost.mjs
 //   arrival   admit, push, next; started, finished and load for each run that follows
 //   weighing  one decision while more rows are expected, which is when all waits are weighed
-import { ArrivalModel } from '../../dist/runner/arrival-model.js';
-import { decideBatch } from '../../dist/runner/batch-decision.js';
-import { BatchPlanner } from '../../dist/runner/batch-planner.js';
-import { CostModel } from '../../dist/runner/cost-model.js';
+import { ArrivalModel } from '../../dist/batching/arrival-model.js';
+import { decideBatch } from '../../dist/batching/batch-decision.js';
+import { BatchPlanner } from '../../dist/batching/batch-planner.js';
+import { CostModel } from '../../dist/batching/cost-model.js';
 
 const COUNT = 200_000;
 const ROUNDS = 5;

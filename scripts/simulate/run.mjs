@@ -45,7 +45,7 @@ async function writePage() {
 function renderPage() {
   return `# Batching
 
-Written by \`scripts/simulate/run.mjs\`. The planner of the server (\`src/runner/batch-planner.ts\`) decides here under an invented clock, and so do the rules it is compared with, on the same arrivals. Nothing is measured: the same trace and seed give the same numbers on every machine.
+Written by \`scripts/simulate/run.mjs\`. The planner of the server (\`src/batching/batch-planner.ts\`) decides here under an invented clock, and so do the rules it is compared with, on the same arrivals. Nothing is measured: the same trace and seed give the same numbers on every machine.
 
 \`\`\`sh
 node scripts/simulate/run.mjs                              # writes this page

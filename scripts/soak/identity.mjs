@@ -4,7 +4,7 @@
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import { JubakoError } from '../../dist/errors.js';
-import { LaneError } from '../../dist/runner/lane.js';
+import { LaneError } from '../../dist/compute/lane.js';
 import { Scheduler } from '../../dist/runner/scheduler.js';
 import { Metrics } from '../../dist/telemetry/metrics.js';
 import { decodeValue, encodeValue, tensorOf } from '../../dist/tensor/index.js';

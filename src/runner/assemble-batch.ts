@@ -11,9 +11,9 @@ import {
   type EncodedValue,
   type NumericDtype,
 } from '../tensor/index.js';
-import { batchBuffers } from './batch-buffers.js';
+import { batchBuffers } from '../compute/batch-buffers.js';
 import type { CallInput } from './call-input.js';
-import type { ThreadPayload, ThreadResult, WireTensor } from './thread-messages.js';
+import type { ThreadPayload, ThreadResult, WireTensor } from '../compute/thread-messages.js';
 
 // Rows in, rows out: joins the inputs of a batch into one payload for the model and splits its result again.
 // A1 Row i of the result belongs to row i of the payload; nothing else ties an answer to its caller.

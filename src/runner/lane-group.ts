@@ -3,9 +3,9 @@ import type { EntryPoint } from '../ipc/manifest.js';
 import type { RunnerManifest } from '../service/manifest.js';
 import type { LoadContext } from '../service/define.js';
 import type { Logger } from '../telemetry/logger.js';
-import { ComputeLane } from './compute-lane.js';
-import type { Lane, RunningJob, RunningStream } from './lane.js';
-import type { NestedCalls } from './thread-messages.js';
+import { ComputeLane } from '../compute/compute-lane.js';
+import type { Lane, RunningJob, RunningStream } from '../compute/lane.js';
+import type { NestedCalls } from '../compute/thread-messages.js';
 
 // The compute threads of one runner in one process. They begin together, and the end of one is the end of all.
 // G1 Once a thread has ended no job settles any more: to callers it must look as the loss of the whole worker does, which

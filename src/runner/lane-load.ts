@@ -1,5 +1,5 @@
 import type { MethodManifest } from '../service/manifest.js';
-import type { Lane } from './lane.js';
+import type { Lane } from '../compute/lane.js';
 
 // Which lane takes the next run. A lane works on as many runs at a time as the strictest method among them allows.
 

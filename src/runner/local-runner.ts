@@ -18,7 +18,7 @@ import { LaneGroup } from './lane-group.js';
 import { toLinkMethod } from './link-method.js';
 import { LocalAttempt } from './local-attempt.js';
 import { Scheduler } from './scheduler.js';
-import type { NestedCalls } from './thread-messages.js';
+import type { NestedCalls } from '../compute/thread-messages.js';
 
 // A runner with `embedded` placement: compute threads and a scheduler inside an API worker, no process and no socket.
 // M1 What a caller sees is what it would see of a runner worker: the same values, failures, metrics and times to wait.

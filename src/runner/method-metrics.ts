@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../errors.js';
 import type { Counter, Metrics } from '../telemetry/metrics.js';
-import type { BatchReason } from './batch-decision.js';
+import type { BatchReason } from '../batching/batch-decision.js';
 
 /** What one method of a runner counts, with its series at hand. */
 export interface MethodMetrics {

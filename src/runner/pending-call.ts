@@ -2,7 +2,7 @@ import type { JubakoError } from '../errors.js';
 import type { ServedCall } from '../link/incoming-call.js';
 import type { EncodedValue } from '../tensor/index.js';
 import { encodeSlices, type ResultSlice, type Slice } from './assemble-batch.js';
-import type { Priority, QueueEntry } from './batch-queue.js';
+import type { Priority, QueueEntry } from '../batching/batch-queue.js';
 import type { CallInput } from './call-input.js';
 
 // A call on its way through the queue and the model. Its rows may go in several batches.

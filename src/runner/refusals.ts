@@ -1,6 +1,6 @@
 import { JubakoError } from '../errors.js';
 import type { MethodManifest } from '../service/manifest.js';
-import type { Refusal, RefusalCause } from './batch-planner.js';
+import type { Refusal, RefusalCause } from '../batching/batch-planner.js';
 
 /** Why a call is not taken, in words. */
 export function refusalError(refusal: Refusal, method: MethodManifest, rows: number, queuedRows: number): JubakoError {

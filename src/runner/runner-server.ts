@@ -16,7 +16,7 @@ import type { Metrics } from '../telemetry/metrics.js';
 import { LaneGroup } from './lane-group.js';
 import { toLinkMethod } from './link-method.js';
 import { Scheduler } from './scheduler.js';
-import type { NestedCalls } from './thread-messages.js';
+import type { NestedCalls } from '../compute/thread-messages.js';
 
 // The main thread of a runner worker: HTTP for probes and scrapes, the link by upgrade, calls into the scheduler.
 // U1 What anyone sends here can end their connection only; a thread of the model can end this process only, by ending or by

@@ -1,6 +1,6 @@
-import type { PlannedRun } from './batch-planner.js';
+import type { PlannedRun } from '../batching/batch-planner.js';
 import type { Piece } from './pending-call.js';
-import { whyStuck, type RunHistory } from './stuck-watch.js';
+import { whyStuck, type RunHistory } from '../batching/stuck-watch.js';
 
 // The runs under way, watched.
 // N1 A run that nobody waits for any more is aborted once, and then given up where it does not end.

@@ -1,6 +1,6 @@
 import type { ServedCall } from '../link/incoming-call.js';
 import { encodeSlices, sliceResult } from './assemble-batch.js';
-import type { Lane, LaneJob } from './lane.js';
+import type { Lane, LaneJob } from '../compute/lane.js';
 
 /** Runs a method that streams: its items go to the caller, whose credit is what the model may give. */
 export function serveStream(

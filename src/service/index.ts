@@ -1,6 +1,5 @@
 export * from './define.js';
 export type * from './descriptor.js';
 export { json, type TypedSchema } from './json-descriptor.js';
-export { onnxRunner, type OnnxRunnerOptions, type OnnxValue } from './onnx-runner.js';
 export { stream } from './stream-descriptor.js';
 export { tensor, tensors, type TensorOptions, type TensorsOptions } from './tensor-descriptor.js';

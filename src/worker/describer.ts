@@ -1,10 +1,10 @@
 import type { PrimaryChannel } from '../ipc/channel.js';
 import type { DescriberBoot } from '../ipc/worker-boot.js';
-import { compileTarget } from '../service/compile-target.js';
+import { compileTarget } from '../target/compile-target.js';
 import { loadService } from '../service/load-service.js';
 import { manifestOf } from '../service/manifest-of.js';
-import { compileModels } from '../service/model-module.js';
-import { resolveTarget } from '../service/resolve-target.js';
+import { compileModels } from '../target/model-module.js';
+import { resolveTarget } from '../target/resolve-target.js';
 import { bootOrRefuse } from './lifecycle.js';
 
 /** Loads the service or the models, answers with the manifest and where to import it from, and ends. */

@@ -1,6 +1,6 @@
 import type { RunnerMap } from '../config/addresses.js';
 import { toLinkTlsOptions } from '../net/tls-files.js';
-import type { NestedCalls } from '../runner/thread-messages.js';
+import type { NestedCalls } from '../compute/thread-messages.js';
 import type { HostContext } from './host-worker.js';
 
 /** What a worker knows of the runners when it starts; `runnerMap` messages replace it. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { batchBuffers, MIN_REUSED_BYTES } from '#dist/runner/batch-buffers.js';
-import type { LaneError } from '#dist/runner/lane.js';
+import { batchBuffers, MIN_REUSED_BYTES } from '#dist/compute/batch-buffers.js';
+import type { LaneError } from '#dist/compute/lane.js';
 import { ask, isLaneError, jsonJob, PLACE, rowsJob, startLane, valuesOf } from './lane-harness.js';
 
 test('ComputeLane runs a batch of tensors and a batch of JSON values', async (t) => {

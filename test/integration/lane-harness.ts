@@ -1,9 +1,9 @@
 import type { TestContext } from 'node:test';
 import { pino } from 'pino';
-import { ComputeLane } from '#dist/runner/compute-lane.js';
-import type { LaneJob } from '#dist/runner/lane.js';
-import { LaneError } from '#dist/runner/lane.js';
-import type { ThreadBoot, ThreadPayload, ThreadResult, WireTensor } from '#dist/runner/thread-messages.js';
+import { ComputeLane } from '#dist/compute/compute-lane.js';
+import type { LaneJob } from '#dist/compute/lane.js';
+import { LaneError } from '#dist/compute/lane.js';
+import type { ThreadBoot, ThreadPayload, ThreadResult, WireTensor } from '#dist/compute/thread-messages.js';
 
 export const PLACE = { worker: 2, thread: 1, cpus: 3, device: 'cuda:0' };
 

@@ -1,6 +1,6 @@
 import { pino } from 'pino';
-import { ComputeLane } from '#dist/runner/compute-lane.js';
-import type { LaneError } from '#dist/runner/lane.js';
+import { ComputeLane } from '#dist/compute/compute-lane.js';
+import type { LaneError } from '#dist/compute/lane.js';
 import { jsonJob, laneBoot } from './lane-harness.js';
 
 // A program: lets a model fill the heap of its thread, and writes what the main thread was told as one line of JSON.

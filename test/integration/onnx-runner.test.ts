@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import type { RunContext, RunnerDefinition } from '#dist/service/define.js';
-import { onnxRunner, type OnnxRunnerOptions, type OnnxValue } from '#dist/service/onnx-runner.js';
+import { onnxRunner, type OnnxRunnerOptions, type OnnxValue } from '#dist/onnx/onnx-runner.js';
 import { Tensor, allocateData, tensorOf, type DtypeData, type NumericDtype } from '#dist/tensor/index.js';
 import { addModel, identityModel, matMulModel, onnxFile, type OnnxDimension } from '../support/onnx-models.js';
 import { tempFolder, type Cleanup } from '../support/start-primary.js';

@@ -1,5 +1,5 @@
-import { BatchPlanner, type PlannedRun } from '#dist/runner/batch-planner.js';
-import type { QueueEntry } from '#dist/runner/batch-queue.js';
+import { BatchPlanner, type PlannedRun } from '#dist/batching/batch-planner.js';
+import type { QueueEntry } from '#dist/batching/batch-queue.js';
 import type { Policy, Run, SimulatedCall, Step } from './policy.js';
 import type { Trace } from './trace.js';
 

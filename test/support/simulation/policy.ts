@@ -1,4 +1,4 @@
-import type { Priority } from '#dist/runner/batch-queue.js';
+import type { Priority } from '#dist/batching/batch-queue.js';
 
 // What decides in a simulation: the planner of this project, or a rule to compare it with.
 

@@ -1,4 +1,4 @@
-import type { Priority } from '#dist/runner/batch-queue.js';
+import type { Priority } from '#dist/batching/batch-queue.js';
 import type { Cost } from './costs.js';
 import type { Random } from './random.js';
 

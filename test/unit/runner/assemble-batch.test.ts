@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { encodeSlices, joinBatch, sliceResult, type Slice } from '#dist/runner/assemble-batch.js';
-import { batchBuffers } from '#dist/runner/batch-buffers.js';
+import { batchBuffers } from '#dist/compute/batch-buffers.js';
 import type { CallInput } from '#dist/runner/call-input.js';
-import { buffersOf, type ThreadPayload, type ThreadResult, type WireTensor } from '#dist/runner/thread-messages.js';
+import { buffersOf, type ThreadPayload, type ThreadResult, type WireTensor } from '#dist/compute/thread-messages.js';
 import { decodeValue, Tensor, tensorOf, type Dtype, type EncodedValue, type NumericDtype } from '#dist/tensor/index.js';
 
 const NUMERIC: readonly NumericDtype[] = ['bool', 'uint8', 'int16', 'int32', 'int64', 'float16', 'float32', 'float64'];

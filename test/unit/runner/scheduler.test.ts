@@ -11,9 +11,9 @@ import {
   type LaneJob,
   type RunningJob,
   type RunningStream,
-} from '#dist/runner/lane.js';
+} from '#dist/compute/lane.js';
 import { Scheduler, type SchedulerOptions } from '#dist/runner/scheduler.js';
-import type { ThreadResult, WireTensor } from '#dist/runner/thread-messages.js';
+import type { ThreadResult, WireTensor } from '#dist/compute/thread-messages.js';
 import { Metrics } from '#dist/telemetry/metrics.js';
 import { decodeValue, encodeValue, tensorOf, type EncodedValue, type Tensor } from '#dist/tensor/index.js';
 import { methodManifest, runnerManifest } from '../../support/manifests.js';

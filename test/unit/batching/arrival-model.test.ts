@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ArrivalModel } from '#dist/runner/arrival-model.js';
+import { ArrivalModel } from '#dist/batching/arrival-model.js';
 import { Random } from '../../support/simulation/random.js';
 
 const random = new Random('arrival-model');

@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { didYouMean } from '../config/did-you-mean.js';
 import { readFailure } from '../config/read-file.js';
 import { JubakoError } from '../errors.js';
-import type { BatchOptions } from './define.js';
-import { preview } from './json-descriptor.js';
+import type { BatchOptions } from '../service/define.js';
+import { preview } from '../service/json-descriptor.js';
 import type { VersionPolicy } from './model-versions.js';
-import type { OnnxRunnerOptions } from './onnx-runner.js';
+import type { OnnxRunnerOptions } from '../onnx/onnx-runner.js';
 
 // The `config.yaml` of one model of a repository.
 // Y1 Nothing is ignored: an unknown key or a value of the wrong kind is an error that names file, key and what was wanted.

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { chooseVersions, parseVersion, type VersionPolicy } from '#dist/service/model-versions.js';
+import { chooseVersions, parseVersion, type VersionPolicy } from '#dist/target/model-versions.js';
 
 describe('parseVersion', () => {
   test('takes whole numbers from 1 without leading zeros and nothing else', () => {

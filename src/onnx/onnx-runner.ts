@@ -1,11 +1,11 @@
 import { fileURLToPath } from 'node:url';
 import { JubakoError } from '../errors.js';
 import type { Tensor } from '../tensor/index.js';
-import type { BatchOptions, ResourceOptions, RunnerDefinition } from './define.js';
-import type { Descriptor, TensorFields } from './descriptor.js';
+import type { BatchOptions, ResourceOptions, RunnerDefinition } from '../service/define.js';
+import type { Descriptor, TensorFields } from '../service/descriptor.js';
 import { readOnnxModel, stemOf, type ModelPort, type OnnxModel } from './onnx-model.js';
 import type { OnnxSession } from './onnx-session.js';
-import { tensor, tensors } from './tensor-descriptor.js';
+import { tensor, tensors } from '../service/tensor-descriptor.js';
 
 export interface OnnxRunnerOptions<Name extends string = string> {
   /** Default: the file's name without `.onnx`. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { CostModel } from '#dist/runner/cost-model.js';
+import { CostModel } from '#dist/batching/cost-model.js';
 import { accelerator, cpuNetwork, tiledDevice } from '../../support/simulation/costs.js';
 import { Random } from '../../support/simulation/random.js';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { findBatching, stemOf } from '#dist/service/onnx-model.js';
-import type { OnnxPort } from '#dist/service/onnx-signature.js';
+import { findBatching, stemOf } from '#dist/onnx/onnx-model.js';
+import type { OnnxPort } from '#dist/onnx/onnx-signature.js';
 
 type Shape = OnnxPort['shape'];
 

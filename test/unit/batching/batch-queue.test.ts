@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { BatchQueue, type Bucket, type Priority, type QueueEntry } from '#dist/runner/batch-queue.js';
+import { BatchQueue, type Bucket, type Priority, type QueueEntry } from '#dist/batching/batch-queue.js';
 
 interface Entry extends QueueEntry {
   readonly id: number;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ShapeCosts } from '#dist/runner/shape-costs.js';
+import { ShapeCosts } from '#dist/batching/shape-costs.js';
 
 test('ShapeCosts has one model while there is one shape', () => {
   const costs = new ShapeCosts();

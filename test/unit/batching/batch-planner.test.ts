@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { BatchPlanner, type Plan } from '#dist/runner/batch-planner.js';
-import type { Priority, QueueEntry } from '#dist/runner/batch-queue.js';
+import { BatchPlanner, type Plan } from '#dist/batching/batch-planner.js';
+import type { Priority, QueueEntry } from '#dist/batching/batch-queue.js';
 import { HOP_MS } from '../../support/simulation/costs.js';
 import { PlannerPolicy } from '../../support/simulation/planner-policy.js';
 import { simulate, type Simulation } from '../../support/simulation/simulate.js';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { parseModelConfig, readModelConfig } from '#dist/service/model-config.js';
+import { parseModelConfig, readModelConfig } from '#dist/target/model-config.js';
 import { tempFolder } from '../../support/start-primary.js';
 
 const LATEST = { kind: 'latest', count: 1 };

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { json, stream } from '#dist/index.js';
-import type { LoadedMethod } from '#dist/runner/run-method.js';
-import { StreamRun } from '#dist/runner/run-stream.js';
-import type { FromThread, JobMessage } from '#dist/runner/thread-messages.js';
+import type { LoadedMethod } from '#dist/compute/run-method.js';
+import { StreamRun } from '#dist/compute/run-stream.js';
+import type { FromThread, JobMessage } from '#dist/compute/thread-messages.js';
 import type { RunContext } from '#dist/service/define.js';
 
 const JOB: JobMessage = {

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { decideBatch, type ArrivalForecast, type BucketView, type CostForecast } from '#dist/runner/batch-decision.js';
+import {
+  decideBatch,
+  type ArrivalForecast,
+  type BucketView,
+  type CostForecast,
+} from '#dist/batching/batch-decision.js';
 
 const NOW_MS = 1000;
 

@@ -4,8 +4,8 @@ import type * as OrtModule from 'onnxruntime-node';
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { JubakoError } from '../errors.js';
 import { Tensor, allocateData, elementCount, type Dtype } from '../tensor/index.js';
-import type { LoadContext } from './define.js';
-import type { TensorFields } from './descriptor.js';
+import type { LoadContext } from '../service/define.js';
+import type { TensorFields } from '../service/descriptor.js';
 import type { ModelPort, OnnxModel } from './onnx-model.js';
 
 // A model in onnxruntime. Loaded in compute threads only.

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { JubakoError } from '#dist/errors.js';
-import { toRunFailure } from '#dist/runner/run-failure.js';
+import { toRunFailure } from '#dist/compute/run-failure.js';
 
 test('toRunFailure keeps code, message, details and stack', () => {
   const thrown = new JubakoError('INVALID_INPUT', 'not like this', { details: [{ path: '/a' }] });

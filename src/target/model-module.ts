@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { JubakoError } from '../errors.js';
 import type { EntryPoint } from '../ipc/manifest.js';
 import { findModels, findSingleModel, type FoundModels } from './model-repository.js';
-import { stemOf } from './onnx-model.js';
+import { stemOf } from '../onnx/onnx-model.js';
 import type { ModelTarget } from './resolve-target.js';
 
 // Models become a service: a small module in the runtime folder with all that was read from their files in it.

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { STUCK_AFTER_MS, whyStuck, type RunView } from '#dist/runner/stuck-watch.js';
+import { STUCK_AFTER_MS, whyStuck, type RunView } from '#dist/batching/stuck-watch.js';
 
 const RUN: RunView = {
   runningMs: 0,

@@ -1,11 +1,11 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { JubakoError } from '../errors.js';
-import { checkService } from './check-service.js';
+import { checkService } from '../service/check-service.js';
 import { DEFAULT_MODEL_CONFIG, readModelConfig } from './model-config.js';
 import { modelService, namesOf, type ServedModel } from './model-service.js';
 import { chooseVersions, parseVersion } from './model-versions.js';
-import { readOnnxModel } from './onnx-model.js';
+import { readOnnxModel } from '../onnx/onnx-model.js';
 
 // Finds models on disk: one file, or a folder in Triton's layout, `<name>/<version>/model.onnx` beside `config.yaml`.
 // Q1 What cannot be served is told by name and the others are served; nothing that looks like a model is passed over

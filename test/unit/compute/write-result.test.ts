@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { json, tensor, tensors, type Tensor } from '#dist/index.js';
-import { writeResult, writeValue } from '#dist/runner/write-result.js';
-import { buffersOf } from '#dist/runner/thread-messages.js';
+import { writeResult, writeValue } from '#dist/compute/write-result.js';
+import { buffersOf } from '#dist/compute/thread-messages.js';
 import type { MethodDefinition } from '#dist/service/define.js';
 import { tensorOf } from '#dist/tensor/index.js';
 

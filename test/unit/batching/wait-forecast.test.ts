@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { BatchQueue, type Priority, type QueueEntry } from '#dist/runner/batch-queue.js';
-import { CostModel } from '#dist/runner/cost-model.js';
-import { doubtMs, forecastWaitMs, type QueueForecast } from '#dist/runner/wait-forecast.js';
+import { BatchQueue, type Priority, type QueueEntry } from '#dist/batching/batch-queue.js';
+import { CostModel } from '#dist/batching/cost-model.js';
+import { doubtMs, forecastWaitMs, type QueueForecast } from '#dist/batching/wait-forecast.js';
 
 function costsOf(cost: (rows: number) => number): CostModel {
   const costs = new CostModel();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { CostForecast } from '#dist/runner/batch-decision.js';
-import { selectRows, shareRows, type WaitingRows } from '#dist/runner/batch-selection.js';
+import type { CostForecast } from '#dist/batching/batch-decision.js';
+import { selectRows, shareRows, type WaitingRows } from '#dist/batching/batch-selection.js';
 
 const NOW_MS = 1000;
 const TARGET_MS = 25;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { JubakoError } from '#dist/errors.js';
-import { readOnnxSignature } from '#dist/service/onnx-signature.js';
+import { readOnnxSignature } from '#dist/onnx/onnx-signature.js';
 import {
   ONNX_TYPE,
   bytes,

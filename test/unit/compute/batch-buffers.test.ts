@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { BatchBuffers, MIN_REUSED_BYTES } from '#dist/runner/batch-buffers.js';
+import { BatchBuffers, MIN_REUSED_BYTES } from '#dist/compute/batch-buffers.js';
 
 const SIZE = MIN_REUSED_BYTES;
 

@@ -1,7 +1,7 @@
 import { elementCount, type Dtype } from '../tensor/index.js';
-import { defineService, type ApiDefinition, type RunnerDefinition, type ServiceDefinition } from './define.js';
-import type { ModelPort, OnnxModel } from './onnx-model.js';
-import { runnerOfModel, type OnnxRunnerOptions } from './onnx-runner.js';
+import { defineService, type ApiDefinition, type RunnerDefinition, type ServiceDefinition } from '../service/define.js';
+import type { ModelPort, OnnxModel } from '../onnx/onnx-model.js';
+import { runnerOfModel, type OnnxRunnerOptions } from '../onnx/onnx-runner.js';
 
 // The service that serves models nobody wrote code for. The module that the describer writes calls `modelService` with
 // plain data; workers and compute threads import that module and read no model file by it.
