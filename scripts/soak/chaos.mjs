@@ -12,6 +12,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { seededRandom } from './seeded-random.mjs';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const ALL_FAULTS = ['kill', 'segv', 'stop', 'exit', 'abort', 'throw', 'memory', 'loop'];
@@ -32,7 +33,7 @@ const CLIENTS = 16;
 const REQUEST_TIMEOUT_S = 30;
 /** Over the server's own limit: who is not answered by then hangs. */
 const HANG_MS = (REQUEST_TIMEOUT_S + 5) * 1000;
-const random = mulberry32(SEED);
+const random = seededRandom(SEED);
 const pick = (list) => list[Math.floor(random() * list.length)];
 
 const folder = mkdtempSync(join(tmpdir(), 'jubako-chaos-'));
@@ -180,15 +181,4 @@ function checkLedger() {
     if (seen.has(id)) problems.push(`once ${id} ran twice`);
     seen.add(id);
   }
-}
-
-/** A small seeded generator: numbers from 0 to 1. */
-function mulberry32(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

@@ -8,6 +8,7 @@ import { LaneError } from '../../dist/compute/lane.js';
 import { Scheduler } from '../../dist/runner/scheduler.js';
 import { Metrics } from '../../dist/telemetry/metrics.js';
 import { decodeValue, encodeValue, tensorOf } from '../../dist/tensor/index.js';
+import { seededRandom } from './seeded-random.mjs';
 
 const { values } = parseArgs({
   options: { items: { type: 'string', default: '1000000' }, seed: { type: 'string', default: `${Date.now() % 1e9}` } },
@@ -21,7 +22,7 @@ const PRIORITIES = ['high', 'normal', 'low'];
 /** Heap that may be more in use at the end than when a tenth was done, both after a collection. */
 const MAX_GROWTH_BYTES = 16 * 2 ** 20;
 
-const random = mulberry32(SEED);
+const random = seededRandom(SEED);
 const chance = (share) => random() < share;
 const below = (limit) => Math.floor(random() * limit);
 
@@ -163,17 +164,6 @@ async function afterTurns(count) {
 function heapInUse() {
   globalThis.gc?.();
   return process.memoryUsage().heapUsed;
-}
-
-/** A small seeded generator: numbers from 0 to 1. */
-function mulberry32(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 await main();
