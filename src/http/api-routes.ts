@@ -10,7 +10,7 @@ import type { ProtocolServerOptions } from '../service/protocol-server.js';
 import { Admission } from './admission.js';
 import { bodyTooLarge } from './error-answer.js';
 import { exchangeOf, type Exchange } from './exchange.js';
-import { bodyKindOf, readTensor } from './request-body.js';
+import { BodyChunks, bodyKindOf, readTensor } from './request-body.js';
 import { answerOutput } from './response-body.js';
 
 const NO_BODY = Buffer.alloc(0);
@@ -35,7 +35,7 @@ export function addApiRoutes(app: FastifyInstance, options: ProtocolServerOption
         if (route.admit(exchangeOf(reply.raw))) done();
       },
       handler: (request, reply) => {
-        void route.serve(exchangeOf(reply.raw), request.body as Buffer | undefined);
+        void route.serve(exchangeOf(reply.raw), request.body as Buffer | BodyChunks | undefined);
       },
     });
   }
@@ -77,14 +77,14 @@ class ApiRoute {
   }
 
   /** Never rejects. */
-  async serve(exchange: Exchange, body: Buffer = NO_BODY): Promise<void> {
+  async serve(exchange: Exchange, body: Buffer | BodyChunks = NO_BODY): Promise<void> {
     const { name: api } = this.#manifest;
     this.#admission.callStarted(exchange);
     try {
       const { requestId, isBinary } = exchange;
       const input = isBinary
         ? readTensor(body, exchange.request.headers, this.#manifest.input as TensorSpec)
-        : parseJson(body);
+        : parseJson(body instanceof BodyChunks ? Buffer.concat(body.list) : body);
       const timing = newTiming();
       const cancellation = new Cancellation();
       exchange.timing = timing;

@@ -10,7 +10,9 @@ import { Connections } from './connections.js';
 import { fromFastifyError } from './error-answer.js';
 import { TrackedResponse, exchangeOf, type Exchange } from './exchange.js';
 import { addInfraRoutes } from './infra-routes.js';
+import { readChunks } from './request-body.js';
 import { addSwaggerUi } from './swagger-ui.js';
+import { BINARY_TYPE } from './tensor-headers.js';
 
 // H1 Fastify routes and reads bodies; what is answered, counted and logged is the exchange's (exchange.ts). Its own logger,
 //    error format and request ids are off.
@@ -45,7 +47,7 @@ export async function createHttpServer(options: ProtocolServerOptions): Promise<
     },
     serverFactory: (route) => createNodeServer(options, connections, route),
   });
-  readBodiesWhole(app);
+  readBodies(app, options.config.maxBodyBytes);
   const known = new Map<string, { allow: string }>();
   app.addHook('onRoute', ({ url, method }) => {
     known.set(url, { allow: method === 'POST' ? 'POST' : 'GET, HEAD' });
@@ -108,17 +110,19 @@ function noSchema(): never {
   throw new TypeError('Cannot compile a schema: routes of this server have none');
 }
 
-/** Every body arrives at the handlers as a Buffer, whatever its type says; which types an API takes is the API's. */
-function readBodiesWhole(app: FastifyInstance): void {
+/**
+ * Every body arrives at the handlers as a Buffer, whatever its type says, or as BodyChunks where tensors may be large; which
+ * types an API takes is the API's.
+ */
+function readBodies(app: FastifyInstance, maxBodyBytes: number): void {
   app.removeAllContentTypeParsers();
-  // The two named ones are found in Fastify's cache, `*` never is.
-  app.addContentTypeParser(
-    ['application/json', 'application/octet-stream', '*'],
-    { parseAs: 'buffer' },
-    (_request, body, done) => {
-      done(null, body);
-    },
-  );
+  // The named ones are found in Fastify's cache, `*` never is.
+  app.addContentTypeParser(['application/json', '*'], { parseAs: 'buffer' }, (_request, body, done) => {
+    done(null, body);
+  });
+  app.addContentTypeParser(BINARY_TYPE, (_request, payload, done) => {
+    readChunks(payload, maxBodyBytes, done);
+  });
 }
 
 function answerErrors(app: FastifyInstance, options: ProtocolServerOptions, known: KnownRoutes): void {

@@ -1,11 +1,23 @@
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { JubakoError } from '../errors.js';
 import type { DescriptorSpec, TensorSpec } from '../service/descriptor.js';
-import { DTYPES, formatShape, parseDtype, tensorFromBytes, type NumericDtype, type Tensor } from '../tensor/index.js';
+import {
+  byteLengthOf,
+  DTYPES,
+  formatShape,
+  parseDtype,
+  tensorFromBytes,
+  tensorFromChunks,
+  type NumericDtype,
+  type Tensor,
+} from '../tensor/index.js';
+import { bodyTooLarge } from './error-answer.js';
 import { BINARY_TYPE, DTYPE_HEADER, SHAPE_HEADER, isBinaryTensor } from './tensor-headers.js';
 
 export type BodyKind = 'json' | 'binary';
 
+/** Chunks that are smaller on average are joined: each costs more than its bytes, and a client may send one byte in each. */
+const LEAST_CHUNK_BYTES = 16 * 1024;
 const JSON_TYPES = new Set(['application/json', 'text/json', 'text/plain']);
 
 /**
@@ -39,11 +51,55 @@ export function bodyKindOf(headers: IncomingHttpHeaders, input: DescriptorSpec):
   return 'json';
 }
 
+/** A body as it came: its chunks, cut anywhere. */
+export class BodyChunks {
+  readonly list: readonly Buffer[];
+
+  constructor(list: readonly Buffer[]) {
+    this.list = list;
+  }
+}
+
+/**
+ * Reads a body to its end, without joining it where it is large.
+ * @param done - called once: with the body, or with TOO_LARGE when more than `maxBytes` have come, or with INVALID_INPUT when the
+ * request breaks off.
+ */
+export function readChunks(
+  request: IncomingMessage,
+  maxBytes: number,
+  done: (error: JubakoError | null, body?: Buffer | BodyChunks) => void,
+): void {
+  const chunks: Buffer[] = [];
+  let byteLength = 0;
+  const settle = (error: JubakoError | null): void => {
+    request.off('data', onData).off('end', onEnd).off('error', onError);
+    if (error !== null) {
+      done(error);
+      return;
+    }
+    const isCoarse = byteLength >= chunks.length * LEAST_CHUNK_BYTES;
+    done(null, isCoarse || chunks.length === 1 ? new BodyChunks(chunks) : Buffer.concat(chunks, byteLength));
+  };
+  const onData = (chunk: Buffer): void => {
+    byteLength += chunk.byteLength;
+    if (byteLength > maxBytes) settle(bodyTooLarge(maxBytes));
+    else chunks.push(chunk);
+  };
+  const onEnd = (): void => {
+    settle(null);
+  };
+  const onError = (cause: Error): void => {
+    settle(new JubakoError('INVALID_INPUT', `Cannot read the request: ${cause.message}`, { cause }));
+  };
+  request.on('data', onData).on('end', onEnd).on('error', onError);
+}
+
 /**
  * Raw little-endian elements; dtype and shape come from the headers, or from the descriptor where it leaves no choice.
  * @throws {JubakoError} INVALID_INPUT - names what does not fit.
  */
-export function readTensor(body: Buffer, headers: IncomingHttpHeaders, spec: TensorSpec): Tensor {
+export function readTensor(body: Buffer | BodyChunks, headers: IncomingHttpHeaders, spec: TensorSpec): Tensor {
   const dtypeText = single(headers[DTYPE_HEADER]);
   const dtype = dtypeText === undefined ? spec.dtype : parseDtype(dtypeText, `header ${DTYPE_HEADER}`);
   if (dtype === 'string') {
@@ -54,7 +110,11 @@ export function readTensor(body: Buffer, headers: IncomingHttpHeaders, spec: Ten
   }
   const shapeText = single(headers[SHAPE_HEADER]);
   const pattern = shapeText === undefined ? spec.shape : parseShape(shapeText);
-  return tensorFromBytes(dtype, completeShape(pattern, dtype, body.length), body);
+  const chunks = body instanceof BodyChunks ? body.list : [body];
+  const complete = completeShape(pattern, dtype, byteLengthOf(chunks));
+  const [only] = chunks;
+  if (only !== undefined && chunks.length === 1) return tensorFromBytes(dtype, complete, only);
+  return tensorFromChunks(dtype, complete, chunks);
 }
 
 function single(value: string | string[] | undefined): string | undefined {

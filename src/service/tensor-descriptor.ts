@@ -1,5 +1,14 @@
 import { JubakoError } from '../errors.js';
-import { DTYPES, fitsShape, formatShape, isTensor, type Dtype, type Tensor } from '../tensor/index.js';
+import {
+  DTYPES,
+  elementCount,
+  fitsShape,
+  formatShape,
+  indexOfNonFinite,
+  isTensor,
+  type Dtype,
+  type Tensor,
+} from '../tensor/index.js';
 import type { Descriptor, TensorSpec, ValueOf } from './descriptor.js';
 import { preview } from './json-descriptor.js';
 import { tensorFromJson, tensorToJson } from './tensor-json.js';
@@ -188,7 +197,7 @@ const LARGE_ELEMENTS = 4096;
 const knownFinite = new WeakSet<Tensor>();
 
 function refuseNonFinite(tensor: Tensor): void {
-  const isLarge = tensor.data.length > LARGE_ELEMENTS;
+  const isLarge = elementCount(tensor.shape) > LARGE_ELEMENTS;
   if (isLarge && knownFinite.has(tensor)) return;
   const bad = indexOfNonFinite(tensor);
   if (bad === -1) {
@@ -202,36 +211,4 @@ function refuseNonFinite(tensor: Tensor): void {
       details: [{ path: `/${bad}`, message: 'must be a finite number' }],
     },
   );
-}
-
-function indexOfNonFinite(tensor: Tensor): number {
-  const { dtype } = tensor;
-  if (dtype === 'float32' || dtype === 'float64') {
-    const data = tensor.data as Float32Array | Float64Array;
-    return isAllFinite(data) ? -1 : data.findIndex((value) => !Number.isFinite(value));
-  }
-  if (dtype !== 'float16' && dtype !== 'bfloat16') return -1;
-  const exponent = dtype === 'float16' ? 0x7c00 : 0x7f80;
-  return (tensor.data as Uint16Array).findIndex((bits) => (bits & exponent) === exponent);
-}
-
-/**
- * A finite number times 0 is 0, any other is NaN, and a sum with a NaN in it is NaN. Four sums, since each addition waits
- * for the one before: 55 µs for 600 KB against 95 with one.
- */
-function isAllFinite(data: Float32Array | Float64Array): boolean {
-  const { length } = data;
-  let a = 0;
-  let b = 0;
-  let c = 0;
-  let d = 0;
-  let i = 0;
-  for (; i + 3 < length; i += 4) {
-    a += (data[i] as number) * 0;
-    b += (data[i + 1] as number) * 0;
-    c += (data[i + 2] as number) * 0;
-    d += (data[i + 3] as number) * 0;
-  }
-  for (; i < length; i += 1) a += (data[i] as number) * 0;
-  return a + b + c + d === 0;
 }

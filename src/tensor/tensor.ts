@@ -160,16 +160,23 @@ export function tensorFromBytes<D extends NumericDtype>(
   shape: readonly number[],
   bytes: Uint8Array,
 ): Tensor<D> {
-  const count = elementCount(shape);
-  const size = DTYPES[dtype].bytes;
-  if (bytes.byteLength !== count * size) {
-    throw new JubakoError(
-      'INVALID_INPUT',
-      `Cannot read a ${dtype} tensor of shape ${formatShape(shape)}: it needs ${count * size} bytes, got ${bytes.byteLength}`,
-    );
-  }
-  const aligned = bytes.byteOffset % size === 0 ? bytes : Uint8Array.prototype.slice.call(bytes);
+  const count = checkByteLength(dtype, shape, bytes.byteLength);
+  const aligned = bytes.byteOffset % DTYPES[dtype].bytes === 0 ? bytes : Uint8Array.prototype.slice.call(bytes);
   return new Tensor(dtype, shape, viewData(dtype, aligned.buffer, aligned.byteOffset, count));
+}
+
+/**
+ * Number of elements of a tensor that is given as raw bytes.
+ * @throws {JubakoError} INVALID_INPUT - the number of bytes does not fit dtype and shape.
+ */
+export function checkByteLength(dtype: NumericDtype, shape: readonly number[], byteLength: number): number {
+  const count = elementCount(shape);
+  const wanted = count * DTYPES[dtype].bytes;
+  if (byteLength === wanted) return count;
+  throw new JubakoError(
+    'INVALID_INPUT',
+    `Cannot read a ${dtype} tensor of shape ${formatShape(shape)}: it needs ${wanted} bytes, got ${byteLength}`,
+  );
 }
 
 /** `parseDtype('float32', 'header Tensor-Dtype')`; names the place in its error. */

@@ -1,6 +1,7 @@
 import { JubakoError } from '../errors.js';
+import { byteLengthOf, chunksOf } from './chunked-tensor.js';
 import { DTYPES } from './dtype.js';
-import { bytesOf, formatShape, isNumericTensor, Tensor } from './tensor.js';
+import { formatShape, isNumericTensor, Tensor } from './tensor.js';
 import {
   FORM_BYTES,
   FORM_JSON,
@@ -57,10 +58,11 @@ function encodeJson(value: unknown): EncodedValue {
 }
 
 function encodeTensor(tensor: Tensor): EncodedValue {
-  const data = dataOf(tensor);
+  const parts = dataOf(tensor);
+  const dataBytes = byteLengthOf(parts);
   const head = Buffer.allocUnsafe(tensorHeadBytes(tensor));
-  writeTensorHead(head, tensor, data.byteLength);
-  return { head, parts: [data], byteLength: head.byteLength + data.byteLength };
+  writeTensorHead(head, tensor, dataBytes);
+  return { head, parts, byteLength: head.byteLength + dataBytes };
 }
 
 function encodeTree(value: object): EncodedValue {
@@ -75,14 +77,15 @@ function encodeTree(value: object): EncodedValue {
   const pieces: Uint8Array[] = [];
   let byteLength = head.byteLength;
   for (const part of parts) {
-    const data = part instanceof Tensor ? dataOf(part) : part;
+    const data = part instanceof Tensor ? dataOf(part) : [part];
+    const dataBytes = byteLengthOf(data);
     const partHead = Buffer.allocUnsafe(part instanceof Tensor ? tensorHeadBytes(part) : PART_HEAD_BYTES);
-    if (part instanceof Tensor) writeTensorHead(partHead, part, data.byteLength);
-    else writePartHead(partHead, FORM_BYTES, 0, 0, data.byteLength);
-    const padBytes = pad8(data.byteLength) - data.byteLength;
-    pieces.push(partHead, data);
+    if (part instanceof Tensor) writeTensorHead(partHead, part, dataBytes);
+    else writePartHead(partHead, FORM_BYTES, 0, 0, dataBytes);
+    const padBytes = pad8(dataBytes) - dataBytes;
+    pieces.push(partHead, ...data);
     if (padBytes > 0) pieces.push(ZEROS.subarray(0, padBytes));
-    byteLength += partHead.byteLength + data.byteLength + padBytes;
+    byteLength += partHead.byteLength + dataBytes + padBytes;
   }
   return { head, parts: pieces, byteLength };
 }
@@ -180,8 +183,8 @@ function enter(value: object, ancestors: object[]): object[] {
   return ancestors;
 }
 
-function dataOf(tensor: Tensor): Uint8Array {
-  return isNumericTensor(tensor) ? bytesOf(tensor) : encodeStrings((tensor as Tensor<'string'>).data);
+function dataOf(tensor: Tensor): readonly Uint8Array[] {
+  return isNumericTensor(tensor) ? chunksOf(tensor) : [encodeStrings((tensor as Tensor<'string'>).data)];
 }
 
 function encodeStrings(elements: readonly string[]): Uint8Array {

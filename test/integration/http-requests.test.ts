@@ -306,16 +306,23 @@ void test('a body over the limit is TOO_LARGE whether announced or not, and the 
   assert.match(announced.message, /1000000 bytes \(maxBodyBytes\)/);
   assert.equal((await nextOutcome()).outcome, 'TOO_LARGE');
 
-  const client = await RawClient.open(t, port);
-  client.write('POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n');
   const chunk = Buffer.concat([Buffer.from('10000\r\n'), Buffer.alloc(65_536, 0x20), Buffer.from('\r\n')]);
-  for (let i = 0; i < 32; i += 1) client.write(chunk);
-  const answer = await client.answer();
-  assert.equal(answer.status, 413);
-  assert.equal((await nextOutcome()).outcome, 'TOO_LARGE');
-  client.write('0\r\n\r\n');
-  client.post('/echo', '[1]');
-  assert.equal((await client.answer()).body, '[1]'); // the rest was read and thrown away, the connection is sound
+  for (const [path, type] of [
+    ['/echo', 'application/json'],
+    ['/v1/double', 'application/octet-stream'],
+  ] as const) {
+    const client = await RawClient.open(t, port);
+    client.write(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: ${type}\r\nTransfer-Encoding: chunked\r\n\r\n`);
+    for (let i = 0; i < 32; i += 1) client.write(chunk);
+    const answer = await client.answer();
+    assert.equal(answer.status, 413, type);
+    assert.match(answer.body, /1000000 bytes \(maxBodyBytes\)/);
+    assert.equal((await nextOutcome()).outcome, 'TOO_LARGE');
+    client.write('0\r\n\r\n');
+    client.post('/echo', '[1]');
+    assert.equal((await client.answer()).body, '[1]'); // the rest was read and thrown away, the connection is sound
+    await nextOutcome();
+  }
 });
 
 void test('Expect: 100-continue is answered by 100 where the body is wanted, by the refusal where it is not', async (t) => {
