@@ -111,6 +111,6 @@ function whySlower(measured, ideal, connections) {
   return (
     `A batch held ${threeDigits(batchRows)} of ${ideal.batchRows} rows, and the device was idle for ${threeDigits(idleMs)} ms between two runs, in which the ` +
     `answers went out and the next requests came in. Bare sockets between the same processes and threads, which wait for all connections and do nothing else, ` +
-    `leave it idle for ${threeDigits(bareMs)} ms in the same rounds: no more than ${threeDigits(runMs / (runMs + bareMs))}x can be had.`
+    `leave it idle for ${threeDigits(bareMs)} ms in the same rounds: with full batches, no more than ${threeDigits(runMs / (runMs + bareMs))}x can be had.`
   );
 }

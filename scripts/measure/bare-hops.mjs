@@ -1,6 +1,6 @@
-// The way to a sleeping device and back with nothing done on it: client → TCP → a process → unix socket → another process →
+// The way to a sleeping device and back with nothing done on it: client → TCP → one of two processes → unix socket → another →
 // MessagePort → a thread that sleeps as the simulated accelerator does, and all the way back. Every process of the chain has
-// slept meanwhile and wakes on cold caches: this much time lies between two runs whatever a server does.
+// slept meanwhile and wakes on cold caches: this much time lies between two full runs whatever a server does.
 // It also knows what a server has to guess: a run begins when all connections have asked.
 import { createServer, connect } from 'node:net';
 import { join } from 'node:path';
@@ -26,17 +26,18 @@ else if (isSideProcess(import.meta.url)) answerQuestions(({ role, args }) => ROL
 export async function measureBareHops(device, connections, measureMs) {
   const folder = temporaryFolder();
   const path = join(folder, 'hops.sock');
-  const sides = ['runner', 'api', 'client'].map((role) => {
+  const sides = ['runner', 'api', 'api', 'client'].map((role) => {
     const { ask, stop } = startSideProcess(import.meta.url);
     return { ask: (args) => ask({ role, args }), stop };
   });
-  const [runner, api, client] = sides;
+  const [runner, ...others] = sides;
+  const client = others.pop();
   try {
     const rows = Math.min(connections, device.maxRows);
     const runMs = device.fixedMs + device.perRowMs * rows;
     await runner.ask({ path, runMs, rows });
-    const port = await api.ask({ path });
-    const { perSecond, p50Ms } = await client.ask({ port, connections, measureMs });
+    const ports = await Promise.all(others.map((api) => api.ask({ path })));
+    const { perSecond, p50Ms } = await client.ask({ ports, connections, measureMs });
     return { idleMs: (1000 * rows) / perSecond - runMs, p50Ms: p50Ms - runMs };
   } finally {
     for (const side of sides) side.stop();
@@ -47,43 +48,46 @@ const ROLES = {
   async runner({ path, runMs, rows }) {
     const { port1, port2 } = new MessageChannel();
     new Worker(new URL(import.meta.url), { workerData: { bareHops: { port: port2, runMs } }, transferList: [port2] });
+    const waiting = [];
+    let running = [];
+    const runIfFull = () => {
+      if (running.length > 0 || waiting.length < rows) return;
+      running = waiting.splice(0, rows);
+      port1.postMessage(Buffer.concat(running.map(({ message }) => message)));
+    };
+    port1.on('message', (messages) => {
+      const answered = running;
+      running = [];
+      runIfFull(); // the device first
+      answered.forEach(({ writer }, i) => writer.send(messages.subarray(i * MESSAGE_BYTES, (i + 1) * MESSAGE_BYTES)));
+    });
     await listen(path, (socket) => {
-      const waiting = [];
-      let isIdle = true;
-      const runIfFull = () => {
-        if (!isIdle || waiting.length < rows) return;
-        isIdle = false;
-        port1.postMessage(Buffer.concat(waiting.splice(0, rows)));
-      };
+      const writer = new GatheringWriter(socket);
       onMessages(socket, (message) => {
-        waiting.push(message);
+        waiting.push({ writer, message });
         runIfFull();
-      });
-      port1.on('message', (messages) => {
-        isIdle = true;
-        runIfFull(); // the device first
-        socket.write(messages);
       });
     });
   },
   async api({ path }) {
     const runner = connect(path);
+    const writer = new GatheringWriter(runner);
     const sockets = [];
     onMessages(runner, (message) => sockets[message.readUInt32LE(0)].write(message));
     const server = await listen(0, (socket) => {
       const id = sockets.push(socket.setNoDelay(true)) - 1;
       onMessages(socket, (message) => {
         message.writeUInt32LE(id);
-        runner.write(message);
+        writer.send(message);
       });
     });
     return server.address().port;
   },
-  async client({ port, connections, measureMs }) {
+  async client({ ports, connections, measureMs }) {
     const latenciesMs = [];
     let isOpen = false;
-    const sockets = Array.from({ length: connections }, () => {
-      const socket = connect(port, '127.0.0.1').setNoDelay(true);
+    const sockets = Array.from({ length: connections }, (_, i) => {
+      const socket = connect(ports[i % ports.length], '127.0.0.1').setNoDelay(true);
       let sentAtMs = performance.now();
       onMessages(socket, (message) => {
         const nowMs = performance.now();
@@ -114,6 +118,24 @@ function sleepOnAndOn({ port, runMs }) {
     while (performance.now() < endAtMs);
     port.postMessage(messages);
   });
+}
+
+/** Writes what a loop turn brings at once. */
+class GatheringWriter {
+  #socket;
+  #messages = [];
+
+  constructor(socket) {
+    this.#socket = socket;
+  }
+
+  send(message) {
+    if (this.#messages.push(message) > 1) return;
+    setImmediate(() => {
+      this.#socket.write(Buffer.concat(this.#messages));
+      this.#messages = [];
+    });
+  }
 }
 
 function listen(where, onSocket) {

@@ -1,6 +1,6 @@
 import { JubakoError } from '../errors.js';
 import { dtypeFromWire, DTYPES, type NumericDtype } from './dtype.js';
-import { formatShape, MAX_ELEMENTS, Tensor, tensorFromBytes } from './tensor.js';
+import { formatShape, MAX_ELEMENTS, Tensor, tensorFromBytes, viewData } from './tensor.js';
 import {
   FORM_BYTES,
   FORM_JSON,
@@ -88,10 +88,14 @@ function readTensor(body: Uint8Array, at: number): Tensor {
   const start = dataStart(body, at);
   const dataBytes = readU32(body, at + 4);
   if (dtype === 'string') return new Tensor(dtype, shape, readStrings(body, start, dataBytes, count));
-  if (count * DTYPES[dtype].bytes !== dataBytes) {
+  const elementBytes = DTYPES[dtype].bytes;
+  if (count * elementBytes !== dataBytes) {
     throw malformed(`a ${dtype} tensor of shape ${formatShape(shape)} has ${dataBytes} bytes`);
   }
-  return tensorFromBytes<NumericDtype>(dtype, shape, new Uint8Array(body.buffer, body.byteOffset + start, dataBytes));
+  const dataAt = body.byteOffset + start;
+  // What `tensorFromBytes` does, without the view in between: on the link every call comes this way, and always aligned.
+  if (dataAt % elementBytes === 0) return new Tensor(dtype, shape, viewData(dtype, body.buffer, dataAt, count));
+  return tensorFromBytes<NumericDtype>(dtype, shape, new Uint8Array(body.buffer, dataAt, dataBytes));
 }
 
 function readStrings(body: Uint8Array, start: number, dataBytes: number, count: number): string[] {
