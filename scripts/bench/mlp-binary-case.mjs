@@ -15,15 +15,15 @@ const HEADERS = { 'Content-Type': 'application/octet-stream', Accept: 'applicati
 const FLAGS = ['--api-workers', '1', '--runner-workers', '1', '--no-grpc', '--no-access-log'];
 const LEAST = 0.85;
 const BATCHES = [16, 32, 64, 128];
-/** Enough for two full batches of 64 rows at any time. */
-const KINDS = { single: { rows: 1, connections: 128 }, sixteen: { rows: 16, connections: 16 } };
+/** Enough for two full batches of 128 rows at any time. */
+const KINDS = { single: { rows: 1, connections: 256 }, sixteen: { rows: 16, connections: 16 } };
 
 export const mlpBinaryCase = {
   name: 'mlp-binary',
   title: 'A large network, binary, against the model alone',
   about:
     `POST /predict with rows of float32 as application/octet-stream (${COLUMNS * 4} B each), the answer in the same form, for ${MLP_TEXT}. One core ` +
-    'for the model on both sides: the runner worker (at most 64 rows a batch), and in turn with it a loop around session.run in a process of its own, ' +
+    'for the model on both sides: the runner worker (at most 128 rows a batch), and in turn with it a loop around session.run in a process of its own, ' +
     `with the best of ${BATCHES.join(', ')} rows a run. The API worker, the primary and the client share the other core. ` +
     `${KINDS.single.connections} keep-alive connections with 1 row a request, ${KINDS.sixteen.connections} with ${KINDS.sixteen.rows}.`,
   async run({ rounds, warmUpMs, measureMs }) {

@@ -13,7 +13,7 @@ export const mlpCase = {
   title: 'A large network through batches',
   about:
     `POST /predict with one row of JSON (7 KB) for ${MLP_TEXT}, in onnxruntime with one thread; ${CONNECTIONS} keep-alive connections, 2 API ` +
-    'workers and 1 runner worker, at most 64 rows a batch, against Fastify under node:cluster with 2 workers that each run the model once per request.',
+    'workers and 1 runner worker, at most 128 rows a batch, against Fastify under node:cluster with 2 workers that each run the model once per request.',
   async run(effort) {
     const env = mlpEnvironment();
     const starts = [

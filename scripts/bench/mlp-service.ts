@@ -23,7 +23,7 @@ const mlp = defineRunner({
   name: 'mlp',
   load: loadModel,
   methods: {
-    predict: { input: rows, output: logits, batch: { maxSize: 64 }, run: predict },
+    predict: { input: rows, output: logits, batch: { maxSize: 128 }, run: predict },
     tally: { input: json(), output: tallyOutput, run: ({ tally }) => tally },
   },
 });

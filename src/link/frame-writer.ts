@@ -12,8 +12,6 @@ import {
   type ReplyTiming,
 } from './frame-meta.js';
 
-export type { ReplyTiming } from './frame-meta.js';
-
 // W1 Frames of one loop turn are written together: that halves the CPU of small calls (11 → 5 µs of CPU at 100 B).
 // W2 What is small is copied into a page; a large part is written from where it lies and must not change meanwhile.
 // W3 A page is used again only after the stream has said that it is done with it.

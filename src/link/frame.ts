@@ -1,7 +1,5 @@
 import { JubakoError } from '../errors.js';
 
-export type { LinkLoad } from './frame-meta.js';
-
 // One frame of the runner link: header, metadata, body. Little endian.
 //   u32 totalBytes | u32 id | u8 kind | u8 flags | u16 metaBytes | u32 bodyBytes | meta, pad to 8 | body, pad to 8
 // F1 A frame is a multiple of 8 bytes long, and every body that a reader gives lies at a multiple of 8 (see frame-reader.ts).

@@ -1,6 +1,6 @@
 import { JubakoError } from '../errors.js';
 import type { ServedCall } from '../link/incoming-call.js';
-import type { LinkLoad } from '../link/frame.js';
+import type { LinkLoad } from '../link/frame-meta.js';
 import type { MethodManifest, RunnerManifest } from '../service/manifest.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Metrics } from '../telemetry/metrics.js';
