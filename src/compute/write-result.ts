@@ -2,7 +2,7 @@ import { JubakoError } from '../errors.js';
 import type { MethodDefinition } from '../service/define.js';
 import type { Descriptor, OutputSpec, TensorFields } from '../service/descriptor.js';
 import { misfit } from '../service/misfit.js';
-import { Tensor, copyData, elementCount, isNumericTensor } from '../tensor/index.js';
+import { copyData, elementCount, isNumericTensor, isTensor, Tensor } from '../tensor/index.js';
 import type { ThreadResult, WireTensor } from './thread-messages.js';
 
 // What a model gave → what crosses to the main thread.
@@ -30,7 +30,7 @@ export function writeResult(
     const what = name === '' ? '' : ` of "${name}"`;
     throw new JubakoError('USER_CODE', `${label} gave ${tensor.rows} rows${what} for a batch of ${rows}`);
   }
-  return writeTensors(named, label, inputs);
+  return writeTensors(named, inputs);
 }
 
 /** One value: the output of a method without batches, or one of a stream's. @param inputs - as those of `writeResult`. */
@@ -41,21 +41,15 @@ export function writeValue(
   inputs: readonly ArrayBuffer[] = [],
 ): ThreadResult {
   if (descriptor.spec.kind === 'json') return writeJson(descriptor, [value], label);
-  return writeTensors(checkTensors(descriptor, value, label), label, inputs);
+  return writeTensors(checkTensors(descriptor, value, label), inputs);
 }
 
 type NamedTensors = readonly (readonly [string, Tensor])[];
 
-function writeTensors(named: NamedTensors, label: string, inputs: readonly ArrayBuffer[]): ThreadResult {
+function writeTensors(named: NamedTensors, inputs: readonly ArrayBuffer[]): ThreadResult {
   const free = [...inputs];
   const tensors = named.map(([name, tensor]): WireTensor => {
     const { dtype, shape } = tensor;
-    if (tensor.data.length !== elementCount(shape)) {
-      throw new JubakoError(
-        'USER_CODE',
-        `${label} gave a tensor whose data is gone: the input of a run goes when the run is over, so keep a copy instead`,
-      );
-    }
     return { name, dtype, shape, data: dataOf(tensor, free) };
   });
   return { kind: 'tensors', tensors };
@@ -72,8 +66,25 @@ function dataOf(tensor: Tensor, free: ArrayBuffer[]): WireTensor['data'] {
 }
 
 function checkTensors(descriptor: Descriptor<unknown, OutputSpec>, output: unknown, label: string): NamedTensors {
+  refuseGone(output, label); // before anybody reads the data
   const checked = check(descriptor, output, label) as Tensor | TensorFields;
   return checked instanceof Tensor ? [['', checked]] : Object.entries(checked);
+}
+
+/** A tensor that was a run's input has no data any more when the run is over. */
+function refuseGone(output: unknown, label: string): void {
+  const values = isTensor(output)
+    ? [output]
+    : typeof output === 'object' && output !== null
+      ? Object.values(output)
+      : [];
+  for (const value of values) {
+    if (!isTensor(value) || value.data.length === elementCount(value.shape)) continue;
+    throw new JubakoError(
+      'USER_CODE',
+      `${label} gave a tensor whose data is gone: the input of a run goes when the run is over, so keep a copy instead`,
+    );
+  }
 }
 
 function writeJson(
