@@ -18,6 +18,13 @@ export interface LinkRequest {
   readonly timing: Timing;
 }
 
+/** A runner worker that died is back well within this; who has no worker after it hears NOT_READY. */
+const WAIT_MS = 1000;
+/** For a call that had a worker already and lost it, where no deadline says how long it may take. */
+const MOVE_WAIT_MS = 30_000;
+/** Calls that may wait for a worker; more would only be late together. */
+export const MAX_WAITING = 1024;
+
 /** Where an unsettled call is: on a connection, or with the pool that waits for one. */
 export interface CallHolder {
   /** The call has ended without an answer: forget it, and tell the other side where it knows of it. */
@@ -81,6 +88,15 @@ export class OutgoingCall implements CancelTarget {
     this.#drop(reason);
   }
 
+  /** No worker can take it now: `holder` keeps it until one can, or until `expiresAtMs`. */
+  wait(holder: CallHolder): void {
+    const { deadlineAtMs } = this.request;
+    let waitMs = WAIT_MS;
+    if (this.lost !== undefined) waitMs = deadlineAtMs === undefined ? MOVE_WAIT_MS : Infinity;
+    this.expiresAtMs = Math.min(deadlineAtMs ?? Infinity, performance.now() + waitMs);
+    this.holder = holder;
+  }
+
   /** `expiresAtMs` has passed: the deadline, or the patience to wait for a worker. */
   expire(nowMs: number): void {
     const { runner, method, deadlineAtMs } = this.request;
@@ -104,6 +120,16 @@ export class OutgoingCall implements CancelTarget {
     this.holder = undefined;
     this.request.cancellation.remove(this);
   }
+}
+
+/** Expires the calls that are due; returns when the next one is. */
+export function expireDue(calls: Iterable<OutgoingCall>, nowMs: number): number {
+  let earliestAtMs = Infinity;
+  for (const call of calls) {
+    if (call.expiresAtMs <= nowMs) call.expire(nowMs);
+    else if (call.expiresAtMs < earliestAtMs) earliestAtMs = call.expiresAtMs;
+  }
+  return earliestAtMs;
 }
 
 export function deadlineError(request: LinkRequest): JubakoError {

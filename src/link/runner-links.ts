@@ -6,7 +6,7 @@ import type { Logger } from '../telemetry/logger.js';
 import { encodeValue } from '../tensor/index.js';
 import { deadlineError, OutgoingCall, type LinkRequest } from './outgoing-call.js';
 import { RunnerPool } from './runner-pool.js';
-import { StreamReader } from './stream-reader.js';
+import { openStream, type StreamReader } from './stream-reader.js';
 
 export type { LinkRequest } from './outgoing-call.js';
 
@@ -110,18 +110,7 @@ export class RunnerLinks {
    * stops the producer; `return` (a `break` in `for await`) ends the call at the runner too. The items can be read once.
    */
   stream(request: LinkRequest): AsyncIterableIterator<unknown> {
-    return new StreamReader((reader) =>
-      this.#begin(
-        request,
-        () => {
-          reader.finish();
-        },
-        (error) => {
-          reader.fail(error);
-        },
-        reader,
-      ),
-    );
+    return openStream((resolve, reject, reader) => this.#begin(request, resolve, reject, reader));
   }
 
   /** Takes no more calls, lets open ones finish for up to `graceMs`, then cuts them. Never rejects. */

@@ -3,7 +3,7 @@ import { chooseWorker } from './choose-worker.js';
 import { DeadlineTimer } from './deadline-timer.js';
 import type { LinkConnection } from './link-connection.js';
 import { LinkSlot, type LinkSlotOptions, type LinkSlotOwner } from './link-slot.js';
-import type { CallHolder, OutgoingCall } from './outgoing-call.js';
+import { expireDue, MAX_WAITING, type CallHolder, type OutgoingCall } from './outgoing-call.js';
 import { probeConnections } from './probe-connections.js';
 import { RetryBudget } from './retry-budget.js';
 import { TICK_MS } from './silence.js';
@@ -14,13 +14,6 @@ import { noMethod } from './worker-terms.js';
 //    again where a lost worker had not begun it; who dies with others must not fail for what one of them does. A stream
 //    is never begun again once its caller has an item.
 // P3 Nothing is sent that must be refused anyway: where every worker is full, as far as is known, the call ends here.
-
-/** A runner worker that died is back well within this; who has no worker after it hears NOT_READY. */
-const WAIT_MS = 1000;
-/** For a call that had a worker already and lost it, where no deadline says how long it may take. */
-const MOVE_WAIT_MS = 30_000;
-/** Calls that may wait for a worker; more would only be late together. */
-const MAX_WAITING = 1024;
 
 export interface RunnerPoolOptions extends LinkSlotOptions {
   /** The pool got a connection that takes calls, or lost one. */
@@ -198,7 +191,7 @@ export class RunnerPool implements LinkSlotOwner, CallHolder {
   }
 
   #wait(call: OutgoingCall): void {
-    const { runner, method, deadlineAtMs } = call.request;
+    const { runner, method } = call.request;
     if (this.#isRetired) {
       return call.fail(
         call.lost ?? new JubakoError('NOT_READY', `Cannot call ${runner}.${method}: the runner was removed`),
@@ -218,10 +211,7 @@ export class RunnerPool implements LinkSlotOwner, CallHolder {
         ),
       );
     }
-    let waitMs = WAIT_MS;
-    if (call.lost !== undefined) waitMs = deadlineAtMs === undefined ? MOVE_WAIT_MS : Infinity;
-    call.expiresAtMs = Math.min(deadlineAtMs ?? Infinity, performance.now() + waitMs);
-    call.holder = this;
+    call.wait(this);
     this.#waiting.add(call);
     this.#timer.watch(call.expiresAtMs);
   }
@@ -256,11 +246,7 @@ export class RunnerPool implements LinkSlotOwner, CallHolder {
   }
 
   #sweep(nowMs: number): number {
-    let earliestAtMs = Infinity;
-    for (const call of this.#waiting) {
-      if (call.expiresAtMs <= nowMs) call.expire(nowMs);
-      else earliestAtMs = Math.min(earliestAtMs, call.expiresAtMs);
-    }
+    let earliestAtMs = expireDue(this.#waiting, nowMs);
     for (const slot of [...this.#slots.values(), ...this.#retired])
       earliestAtMs = Math.min(earliestAtMs, slot.sweep(nowMs));
     return earliestAtMs;

@@ -1,5 +1,5 @@
 import { CallTable } from './call-table.js';
-import type { OutgoingCall } from './outgoing-call.js';
+import { expireDue, type OutgoingCall } from './outgoing-call.js';
 
 const MAX_U32 = 0xffff_ffff;
 
@@ -61,11 +61,6 @@ export class SentCalls {
 
   /** Expires the calls that are due; returns when the next one is. */
   sweep(nowMs: number): number {
-    let earliestAtMs = Infinity;
-    for (const call of this.#calls.values()) {
-      if (call.expiresAtMs <= nowMs) call.expire(nowMs);
-      else if (call.expiresAtMs < earliestAtMs) earliestAtMs = call.expiresAtMs;
-    }
-    return earliestAtMs;
+    return expireDue(this.#calls.values(), nowMs);
   }
 }

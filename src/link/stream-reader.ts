@@ -17,6 +17,23 @@ const MAX_WINDOW = 32;
 const WINDOW_BYTES = 256 * 1024;
 const NEWEST_WEIGHT = 1 / 4;
 
+/** A stream whose call, as `begin` sends it, ends and fails its reader. */
+export function openStream(
+  begin: (resolve: () => void, reject: (error: JubakoError) => void, reader: StreamReader) => OutgoingCall,
+): StreamReader {
+  return new StreamReader((reader) =>
+    begin(
+      () => {
+        reader.finish();
+      },
+      (error) => {
+        reader.fail(error);
+      },
+      reader,
+    ),
+  );
+}
+
 interface Waiter {
   readonly resolve: (result: IteratorResult<unknown, undefined>) => void;
   readonly reject: (error: unknown) => void;

@@ -3,10 +3,17 @@ import { JubakoError } from '../errors.js';
 import type { EntryPoint } from '../ipc/manifest.js';
 import { DeadlineTimer } from '../link/deadline-timer.js';
 import type { LinkMethod } from '../link/hello.js';
-import { deadlineError, OutgoingCall, type CallHolder, type LinkRequest } from '../link/outgoing-call.js';
+import {
+  deadlineError,
+  expireDue,
+  MAX_WAITING,
+  OutgoingCall,
+  type CallHolder,
+  type LinkRequest,
+} from '../link/outgoing-call.js';
 import { reconnectDelayMs } from '../link/reconnect-delay.js';
 import { RetryBudget } from '../link/retry-budget.js';
-import { StreamReader } from '../link/stream-reader.js';
+import { openStream, type StreamReader } from '../link/stream-reader.js';
 import { noMethod } from '../link/worker-terms.js';
 import type { RunnerTransport } from '../service/bound-runners.js';
 import type { LoadContext } from '../service/define.js';
@@ -46,10 +53,6 @@ interface Generation {
   readyAtMs: number | undefined;
 }
 
-/** As for the workers behind a link (runner-pool.ts). */
-const WAIT_MS = 1000;
-const MOVE_WAIT_MS = 30_000;
-const MAX_WAITING = 1024;
 /** Threads that lived so long have proved themselves: their end counts as the first. */
 const STABLE_AFTER_MS = 10_000;
 
@@ -98,18 +101,7 @@ export class LocalRunner implements RunnerTransport, CallHolder {
 
   /** As `RunnerLinks.stream`. */
   stream(request: LinkRequest): AsyncIterableIterator<unknown> {
-    return new StreamReader((reader) =>
-      this.#begin(
-        request,
-        () => {
-          reader.finish();
-        },
-        (error) => {
-          reader.fail(error);
-        },
-        reader,
-      ),
-    );
+    return openStream((resolve, reject, reader) => this.#begin(request, resolve, reject, reader));
   }
 
   /** Where the runners are that this one calls. */
@@ -168,15 +160,12 @@ export class LocalRunner implements RunnerTransport, CallHolder {
 
   /** M3 */
   #wait(call: OutgoingCall): void {
-    const { method, deadlineAtMs } = call.request;
+    const { method } = call.request;
     if (this.#waiting.size >= MAX_WAITING) {
       const why = `${MAX_WAITING} calls wait for it to be loaded already`;
       return call.fail(new JubakoError('NOT_READY', `Cannot call ${this.name}.${method}: ${why}`));
     }
-    let waitMs = WAIT_MS;
-    if (call.lost !== undefined) waitMs = deadlineAtMs === undefined ? MOVE_WAIT_MS : Infinity;
-    call.expiresAtMs = Math.min(deadlineAtMs ?? Infinity, performance.now() + waitMs);
-    call.holder = this;
+    call.wait(this);
     this.#waiting.add(call);
     this.#timer.watch(call.expiresAtMs);
   }
@@ -277,13 +266,7 @@ export class LocalRunner implements RunnerTransport, CallHolder {
   }
 
   #sweep(nowMs: number): number {
-    let earliestAtMs = Infinity;
-    const calls = [...this.#waiting, ...[...this.#open].map(({ call }) => call)];
-    for (const call of calls) {
-      if (call.expiresAtMs <= nowMs) call.expire(nowMs);
-      else earliestAtMs = Math.min(earliestAtMs, call.expiresAtMs);
-    }
-    return earliestAtMs;
+    return expireDue([...this.#waiting, ...[...this.#open].map(({ call }) => call)], nowMs);
   }
 
   #closed(): JubakoError {
