@@ -6,7 +6,7 @@ import type { Logger } from '../telemetry/logger.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { joinBatch, sliceResult } from './assemble-batch.js';
 import type { BatchReason } from '../batching/batch-decision.js';
-import { BatchPlanner, type PlannedRun, type Refusal } from '../batching/batch-planner.js';
+import { BatchPlanner, type Refusal } from '../batching/batch-planner.js';
 import { readCallInput } from './call-input.js';
 import { LaneError, type Lane, type LaneDone, type LaneJob } from '../compute/lane.js';
 import { LaneLoad } from './lane-load.js';
@@ -105,7 +105,7 @@ export class Scheduler {
     }
   }
 
-  /** The timers of this object keep no process alive; a scheduler that is let go leaves none behind. */
+  /** Stops its timers: a scheduler that is let go leaves none behind. */
   close(): void {
     clearTimeout(this.#timer);
     this.#running.close();
@@ -204,28 +204,30 @@ export class Scheduler {
     metrics.left(reason, rows, oldestWaitMs);
     const [first] = pieces;
     if (manifest.output.kind === 'stream' && first !== undefined) {
-      const stream = serveStream(lane, job, first.call.served);
-      const batch = this.#begun(run, pieces, stream.abort);
-      stream.done.then(
-        ({ computeMs }) => {
-          release();
-          this.#finishStream(batch, first.call, computeMs);
-        },
-        (thrown: unknown) => {
-          release();
-          this.#finishFailed(batch, thrown);
-        },
-      );
+      const { done, abort } = serveStream(lane, job, first.call.served);
+      const batch: RunningBatch = { run, pieces, isStream: true, abort, abandonedAtMs: undefined };
+      this.#follow(batch, done, release, ({ computeMs }) => {
+        this.#finishStream(batch, first.call, computeMs);
+      });
       return;
     }
     const running = lane.run(job);
-    const batch = this.#begun(run, pieces, () => {
+    const abort = (): void => {
       running.abort();
+    };
+    const batch: RunningBatch = { run, pieces, isStream: false, abort, abandonedAtMs: undefined };
+    this.#follow(batch, running.done, release, (done) => {
+      this.#finish(batch, done);
     });
-    running.done.then(
-      (done) => {
+  }
+
+  /** From the start of a run to its end, which gives its place in the lane back first. */
+  #follow<Done>(batch: RunningBatch, done: Promise<Done>, release: () => void, finish: (value: Done) => void): void {
+    this.#running.add(batch);
+    done.then(
+      (value) => {
         release();
-        this.#finish(batch, done);
+        finish(value);
       },
       (thrown: unknown) => {
         release();
@@ -242,13 +244,6 @@ export class Scheduler {
       this.#afterFailure(index, pieces, pieces, JubakoError.from(thrown), undefined);
       return undefined;
     }
-  }
-
-  #begun(run: PlannedRun, pieces: readonly Piece[], abort: () => void): RunningBatch {
-    const isStream = this.#method(run.method).manifest.output.kind === 'stream';
-    const batch: RunningBatch = { run, pieces, isStream, abort, abandonedAtMs: undefined };
-    this.#running.add(batch);
-    return batch;
   }
 
   #ended(batch: RunningBatch, wasTypical: boolean): void {
