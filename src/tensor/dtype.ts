@@ -52,10 +52,8 @@ export const DTYPES: Readonly<Record<Dtype, DtypeRow>> = {
 };
 
 const BY_WIRE = new Map<number, Dtype>();
-const BY_OIP = new Map<string, Dtype>();
 for (const [name, row] of Object.entries(DTYPES)) {
   BY_WIRE.set(row.wire, name as Dtype);
-  BY_OIP.set(row.oip, name as Dtype);
 }
 
 export function isDtype(value: string): value is Dtype {
@@ -64,9 +62,4 @@ export function isDtype(value: string): value is Dtype {
 
 export function dtypeFromWire(code: number): Dtype | undefined {
   return BY_WIRE.get(code);
-}
-
-/** `FP32` → `float32`; undefined for a name that OIP does not have. */
-export function dtypeFromOip(name: string): Dtype | undefined {
-  return BY_OIP.get(name);
 }
