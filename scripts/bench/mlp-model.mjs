@@ -1,6 +1,7 @@
 // The network that the mlp cases run on all sides, in a temporary folder, and rows for it.
 import { join } from 'node:path';
-import { randomFrom, writeMlp } from './onnx-file.mjs';
+import { seededRandom } from '../seeded-random.mjs';
+import { writeMlp } from './onnx-file.mjs';
 import { temporaryFolder } from './temporary-folder.mjs';
 
 export const COLUMNS = 1024;
@@ -22,7 +23,7 @@ export function mlpEnvironment() {
 
 /** `count` rows of -1 to 1, with the four decimals that a client would send. */
 export function mlpRows(count) {
-  const random = randomFrom(ROW_SEED);
+  const random = seededRandom(ROW_SEED);
   const row = () => Array.from({ length: COLUMNS }, () => Number((2 * random() - 1).toFixed(4)));
   return Array.from({ length: count }, row);
 }

@@ -2,6 +2,7 @@
 // the repository. The format is protobuf, of which this needs three kinds of field.
 // @see https://github.com/onnx/onnx/blob/main/onnx/onnx.proto for the numbers of the fields
 import { writeFileSync } from 'node:fs';
+import { seededRandom } from '../seeded-random.mjs';
 
 /** What the weights are drawn from, so that every run measures the same network. */
 const SEED = 20_241;
@@ -17,7 +18,7 @@ const BYTES = 2;
  * @param {readonly number[]} sizes - of the layers, the input's among them.
  */
 export function writeMlp(file, sizes) {
-  const random = randomFrom(SEED);
+  const random = seededRandom(SEED);
   const nodes = [];
   const weights = [];
   let from = 'input';
@@ -40,17 +41,6 @@ export function writeMlp(file, sizes) {
   ];
   const opset = number(2, OPSET);
   writeFileSync(file, Buffer.concat([number(1, IR_VERSION), lengthPrefixed(7, ...graph), lengthPrefixed(8, opset)]));
-}
-
-/** Uniform numbers of 0 to 1 that depend on the seed alone (mulberry32). */
-export function randomFrom(seed) {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
 }
 
 /** TensorProto */

@@ -12,7 +12,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { seededRandom } from './seeded-random.mjs';
+import { seededRandom } from '../seeded-random.mjs';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const ALL_FAULTS = ['kill', 'segv', 'stop', 'exit', 'abort', 'throw', 'memory', 'loop'];

@@ -1,6 +1,7 @@
 // Sends rows that carry their identity through the scheduler, with random cancels, failures, splits, shapes and priorities,
 // and checks that every caller gets its own rows back and nothing is left behind. Needs a build.
-// Usage: node scripts/soak/identity.mjs [--items N] [--seed S]; the seed is printed, and the same seed does the same again.
+// Usage: node scripts/soak/identity.mjs [--items N] [--seed S]; the seed is printed. It fixes what is drawn, not the order of
+// events: the planner looks at the clock.
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import { JubakoError } from '../../dist/errors.js';
@@ -8,7 +9,7 @@ import { LaneError } from '../../dist/compute/lane.js';
 import { Scheduler } from '../../dist/runner/scheduler.js';
 import { Metrics } from '../../dist/telemetry/metrics.js';
 import { decodeValue, encodeValue, tensorOf } from '../../dist/tensor/index.js';
-import { seededRandom } from './seeded-random.mjs';
+import { seededRandom } from '../seeded-random.mjs';
 
 const { values } = parseArgs({
   options: { items: { type: 'string', default: '1000000' }, seed: { type: 'string', default: `${Date.now() % 1e9}` } },

@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
 import { finished } from 'node:stream/promises';
+import { seededUint32 } from '../support/seeded-random.js';
 
 export interface WireOptions {
   /** Closes our half when all is written. Default: the other side has to close. */
@@ -57,15 +58,10 @@ function parse(text: string): unknown {
   }
 }
 
-/** Numbers that look random and are the same in each run (mulberry32). */
+/** Bytes that look random and are the same in each run. */
 export function seededBytes(seed: number, length: number): Buffer {
   const bytes = Buffer.alloc(length);
-  let state = seed >>> 0;
-  for (let i = 0; i < length; i += 1) {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    bytes[i] = (mixed ^ (mixed >>> 14)) & 0xff;
-  }
+  const next = seededUint32(seed);
+  for (let i = 0; i < length; i += 1) bytes[i] = next() & 0xff;
   return bytes;
 }

@@ -2,6 +2,7 @@ import { chooseWorker, type WorkerView } from '#dist/link/choose-worker.js';
 import { ReportedLoad } from '#dist/link/reported-load.js';
 import { TELL_MS, ToldLoad } from '#dist/link/told-load.js';
 import type { LinkLoad } from '#dist/link/frame-meta.js';
+import { seededUint32 } from '../../support/seeded-random.js';
 
 // Callers and runner workers on a virtual clock: the real `chooseWorker`, `ReportedLoad` and `ToldLoad`, workers that batch
 // as the scheduler does (one batch at a time, the next one leaves when the model is free), arrivals by chance from a seed.
@@ -240,13 +241,8 @@ class Clock {
   }
 }
 
-/** Numbers from 0 to 1, the same for a seed (mulberry32). */
+/** Numbers from 0 to 1, the same for a seed. */
 function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
+  const next = seededUint32(seed);
+  return () => next() / 2 ** 32;
 }

@@ -3,15 +3,16 @@ import { toRequestFlags } from '#dist/link/frame-meta.js';
 import { bodyOf, type FrameWriter } from '#dist/link/frame-writer.js';
 import { encodeValue, Tensor, tensorOf } from '#dist/tensor/index.js';
 import { LINK_VERSION } from '#dist/link/hello.js';
+import { seededUint32 } from '../../support/seeded-random.js';
 import { LOAD, TIMING, valueOf, written } from './frames.js';
 
 // Valid frames of both sides, and what can be done to them. Everything follows from the seed.
 
-/** Numbers from a seed, the same each time (mulberry32). */
+/** Numbers from a seed, the same each time. */
 export class Random {
-  #state: number;
+  readonly #next: () => number;
   constructor(seed: number) {
-    this.#state = seed | 0;
+    this.#next = seededUint32(seed);
   }
   /** 0 to below `below`. */
   below(below: number): number {
@@ -26,12 +27,6 @@ export class Random {
   /** True once in `times`. */
   once(times: number): boolean {
     return this.below(times) === 0;
-  }
-  #next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return (mixed ^ (mixed >>> 14)) >>> 0;
   }
 }
 
