@@ -1,5 +1,5 @@
 import { loadConfig } from '../config/load-config.js';
-import type { OutputSpec } from '../service/descriptor.js';
+import type { OutputSpec } from '../descriptor/descriptor.js';
 import type { RunnerManifest } from '../service/manifest.js';
 import { DEFAULT_TARGET, takeSwitch, type Command, type TargetDescription } from './command.js';
 
@@ -56,6 +56,16 @@ function describeSpec(spec: OutputSpec): string {
         .join(', ')} }`;
     case 'stream':
       return `stream of ${describeSpec(spec.of)}`;
+    case 'multipart':
+      return `form { ${Object.entries(spec.fields)
+        .map(([name, field]) => `${name}: ${describeSpec(field)}`)
+        .join(', ')} }`;
+    case 'text':
+    case 'bytes':
+    case 'file':
+    case 'image':
+    case 'table':
+      return spec.kind;
     default:
       return spec satisfies never;
   }

@@ -1,8 +1,8 @@
 import { Cancellation } from '../cancellation.js';
 import { JubakoError } from '../errors.js';
-import type { Descriptor, StreamDescriptor } from '../service/descriptor.js';
+import type { Descriptor, StreamDescriptor } from '../descriptor/descriptor.js';
 import { misfit } from '../service/misfit.js';
-import { isStreamDescriptor } from '../service/stream-descriptor.js';
+import { isStreamDescriptor } from '../descriptor/stream-descriptor.js';
 import { readPayload } from './read-payload.js';
 import { ContextOfRun } from './run-context.js';
 import { toRunFailure } from './run-failure.js';

@@ -1,6 +1,6 @@
 import { JubakoError } from '../errors.js';
 import type { MethodDefinition } from '../service/define.js';
-import type { Descriptor, OutputSpec, TensorFields } from '../service/descriptor.js';
+import type { Descriptor, OutputSpec, TensorFields } from '../descriptor/descriptor.js';
 import { misfit } from '../service/misfit.js';
 import { copyData, elementCount, isNumericTensor, isTensor, Tensor } from '../tensor/index.js';
 import type { ThreadResult, WireTensor } from './thread-messages.js';

@@ -181,6 +181,24 @@ export function readRemoteRunner(value: string): readonly [name: string, address
   return [name, address];
 }
 
+/** Several values: a list, or text with commas or line ends between them. Empty text is an empty list. */
+export function list<T>(placeholder: string, item: Format<T>): Format<readonly T[]> {
+  return {
+    placeholder,
+    read(value, base) {
+      const items: unknown = typeof value === 'string' ? splitList(value) : value;
+      return Array.isArray(items) ? items.map((one) => item.read(one, base)) : refuse('wanted a list');
+    },
+  };
+}
+
+function splitList(value: string): string[] {
+  return value
+    .split(/[,\n]/)
+    .map((one) => one.trim())
+    .filter((one) => one !== '');
+}
+
 /** Also null; `word` is its spelling where only text can be given. */
 export function nullable<T>(format: Format<T>, word?: string): Format<T | null> {
   return {

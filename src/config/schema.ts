@@ -2,6 +2,7 @@
 // C1 A setting without a row does not compile; a row for no setting neither.
 // C2 The flag and the variable follow from the name by rule, so the spellings of one setting cannot drift apart.
 import type convict from 'convict';
+import * as clientFormats from './client-formats.js';
 import * as formats from './formats.js';
 import type { Format } from './formats.js';
 import type { CommandName, ServerConfig, SettingName } from './settings.js';
@@ -104,6 +105,61 @@ const ROWS: { readonly [Name in SettingName]: Row<ServerConfig[Name]> } = {
     format: formats.bytes(1),
     default: 32 * 2 ** 20,
     commands: [SERVE, HTTP, RUNNER],
+  },
+  streamFirstTimeout: {
+    doc: 'Seconds until the first value of a stream; auto (null): timeout; 0 = no limit.',
+    format: formats.nullable(formats.seconds(0), 'auto'),
+    default: null,
+    commands: [SERVE, HTTP, GRPC],
+  },
+  streamIdleTimeout: {
+    doc: 'Seconds between two values of a stream, while the client reads; auto (null): timeout; 0 = no limit.',
+    format: formats.nullable(formats.seconds(0), 'auto'),
+    default: null,
+    commands: [SERVE, HTTP, GRPC],
+  },
+  streamTimeout: {
+    doc: 'Seconds that a whole stream may take; 0 = no limit.',
+    format: formats.seconds(0),
+    default: 0,
+    commands: [SERVE, HTTP, GRPC],
+  },
+  compression: {
+    doc: 'Compress HTTP answers of 1 KiB and more where the client accepts that (gzip, deflate, br).',
+    format: formats.boolean,
+    default: true,
+    commands: [SERVE, HTTP],
+  },
+  corsOrigins: {
+    doc: 'Origins whose web pages may call, such as https://app.example.com, separated by commas; * = any.',
+    format: formats.list('ORIGINS', clientFormats.origin),
+    default: [],
+    commands: [SERVE, HTTP],
+  },
+  apiKeys: {
+    doc: 'Secrets, one per line or separated by commas; a client must show one of them as bearer token or as x-api-key. None: everybody may call.',
+    format: formats.list('KEYS', clientFormats.apiKey),
+    default: [],
+    sensitive: true,
+    commands: [SERVE, HTTP, GRPC],
+  },
+  rateLimit: {
+    doc: 'Requests per second that one client may send, over all workers: a client is an API key, or else an address; 0 = no limit.',
+    format: clientFormats.rate,
+    default: 0,
+    commands: [SERVE, HTTP, GRPC],
+  },
+  rateLimitBurst: {
+    doc: 'Requests that one client may send at once; auto (null): those of one second, at least 1.',
+    format: formats.nullable(formats.integer('N', 1, MAX_INT32), 'auto'),
+    default: null,
+    commands: [SERVE, HTTP, GRPC],
+  },
+  trustedProxies: {
+    doc: 'Addresses or CIDR ranges, separated by commas, whose X-Forwarded-For header names the client.',
+    format: formats.list('RANGES', clientFormats.addressRange),
+    default: [],
+    commands: [SERVE, HTTP, GRPC],
   },
   workingDir: {
     doc: 'Folder that TARGET is relative to; null: the current folder.',
@@ -211,6 +267,18 @@ const ROWS: { readonly [Name in SettingName]: Row<ServerConfig[Name]> } = {
     default: 33_554_432,
     commands: [SERVE, GRPC],
   },
+  maxConnectionAge: {
+    doc: 'Seconds, give or take 10 %, after which a gRPC client is told to connect again, so that load spreads to new workers; 0 = never.',
+    format: formats.seconds(0),
+    default: 0,
+    commands: [SERVE, GRPC],
+  },
+  maxConnectionAgeGrace: {
+    doc: 'Seconds that calls in flight get on a gRPC connection beyond maxConnectionAge; 0 = no limit.',
+    format: formats.seconds(0),
+    default: 30,
+    commands: [SERVE, GRPC],
+  },
   protocolVersion: {
     doc: "Version of BentoML's gRPC API that is served beside the Open Inference Protocol.",
     format: formats.oneOf('v1', 'v1alpha1'),
@@ -248,6 +316,12 @@ const ROWS: { readonly [Name in SettingName]: Row<ServerConfig[Name]> } = {
     format: formats.boolean,
     default: false,
     commands: COMMAND_NAMES,
+  },
+  modelControl: {
+    doc: 'Let clients load and unload models by the repository requests of the Open Inference Protocol.',
+    format: formats.boolean,
+    default: false,
+    commands: [SERVE],
   },
   linkToken: {
     doc: 'Secret that API servers and runner servers share, for runner links over TCP.',

@@ -16,6 +16,25 @@ export interface ServerConfig {
   /** Requests that one API worker works on at a time; 0 = no limit. Beyond: QUEUE_FULL. */
   readonly maxConcurrency: number;
   readonly maxBodyBytes: number;
+  /** Seconds until the first value of a stream; null: `timeout`. 0 = no limit. */
+  readonly streamFirstTimeout: number | null;
+  /** Seconds between two values of a stream while the client reads; null: `timeout`. 0 = no limit. */
+  readonly streamIdleTimeout: number | null;
+  /** Seconds that a whole stream may take; 0 = no limit. */
+  readonly streamTimeout: number;
+  /** Answers are compressed where the client accepts that. */
+  readonly compression: boolean;
+  /** Origins whose pages may call; `*`: any. */
+  readonly corsOrigins: readonly string[];
+
+  /** Secrets, one of which a client must show; empty: everybody may call. */
+  readonly apiKeys: readonly string[];
+  /** Requests per second of one client; 0 = no limit. */
+  readonly rateLimit: number;
+  /** Requests that one client may send at once; null: those of one second. */
+  readonly rateLimitBurst: number | null;
+  /** Addresses or CIDR ranges whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies: readonly string[];
   readonly workingDir: string | null;
   readonly development: boolean;
 
@@ -37,6 +56,10 @@ export interface ServerConfig {
   readonly maxConcurrentStreams: number;
   /** -1 = no limit. */
   readonly maxMessageLength: number;
+  /** Seconds after which a gRPC client is told to connect again; 0 = never. */
+  readonly maxConnectionAge: number;
+  /** Seconds that its calls get after that; 0 = no limit. */
+  readonly maxConnectionAgeGrace: number;
   /** BentoML's gRPC API that is served beside the Open Inference Protocol. */
   readonly protocolVersion: 'v1' | 'v1alpha1';
 
@@ -49,6 +72,8 @@ export interface ServerConfig {
   readonly maxWorkerMemoryBytes: number | null;
   /** True: a model of a repository that cannot be loaded stops the start; false: the others are served. */
   readonly strictModels: boolean;
+  /** True: clients may load and unload models. */
+  readonly modelControl: boolean;
   readonly linkToken: string | null;
   readonly linkInsecure: boolean;
 

@@ -1,6 +1,6 @@
 import { JubakoError } from '../errors.js';
-import type { Descriptor, DescriptorSpec, TensorSpec, TensorsSpec } from '../service/descriptor.js';
-import { parseJson } from '../service/json-value.js';
+import type { Descriptor, DescriptorSpec, TensorSpec, TensorsSpec } from '../descriptor/descriptor.js';
+import { parseJson } from '../descriptor/json-value.js';
 import type { Tensor } from '../tensor/index.js';
 import type { CallRequest, CallResponse, Multipart, Part } from './bento-messages.js';
 import { readNdArray, readRawTensor, toNdArray } from './bento-ndarray.js';
@@ -9,12 +9,12 @@ import { fromValue, toValue } from './bento-value.js';
 // Between the content of Request and Response and the values of an API's descriptors. Pure.
 
 /** What the invoker is given. */
-export interface ApiInput {
+export interface ContentInput {
   readonly input: unknown;
   readonly isJson: boolean;
 }
 
-const ACCEPTED: Readonly<Record<DescriptorSpec['kind'], string>> = {
+const ACCEPTED: Readonly<Partial<Record<DescriptorSpec['kind'], string>>> = {
   json: 'json, text or serialized_bytes (UTF-8 JSON)',
   tensor: 'ndarray, serialized_bytes (raw little-endian elements) or json',
   tensors: 'multipart or json',
@@ -24,7 +24,7 @@ const ACCEPTED: Readonly<Record<DescriptorSpec['kind'], string>> = {
  * The content of a request as its API takes it.
  * @throws {JubakoError} INVALID_INPUT - names the field, what it gave and what is accepted.
  */
-export function readContent(api: string, spec: DescriptorSpec, request: CallRequest): ApiInput {
+export function readContent(api: string, spec: DescriptorSpec, request: CallRequest): ContentInput {
   if (request.content === 'json') return { input: fromValue(request.json ?? {}), isJson: true };
   switch (spec.kind) {
     case 'json':
@@ -42,12 +42,12 @@ export function readContent(api: string, spec: DescriptorSpec, request: CallRequ
         return { input: readMultipart(spec, request.multipart ?? {}), isJson: false };
       break;
     default:
-      return spec satisfies never;
+      break;
   }
   const given = request.content === undefined ? 'it is empty' : `it is ${request.content}`;
   throw new JubakoError(
     'INVALID_INPUT',
-    `Cannot read the content for the API "${api}": ${given}; wanted ${ACCEPTED[spec.kind]}`,
+    `Cannot read the content for the API "${api}": ${given}; wanted ${ACCEPTED[spec.kind] ?? 'json'}`,
   );
 }
 
@@ -69,7 +69,7 @@ export function writeContent(api: string, output: Descriptor, value: unknown): C
       return { multipart: { fields } };
     }
     default:
-      return spec satisfies never;
+      return { json: writeJson(api, output, value) };
   }
 }
 

@@ -1,5 +1,5 @@
 import type { ServiceDefinition } from '../service/define.js';
-import type { DescriptorSpec, TensorSpec } from '../service/descriptor.js';
+import type { DescriptorSpec, TensorSpec } from '../descriptor/descriptor.js';
 import type { DescriptorMetadata, ServiceMetadataResponse } from './bento-messages.js';
 import { DTYPE_FORMS } from './bento-ndarray.js';
 import { toStruct } from './bento-value.js';
@@ -13,7 +13,7 @@ export function serviceMetadata(service: ServiceDefinition): ServiceMetadataResp
     apis: Object.entries(service.apis).map(([name, api]) => ({
       name,
       input: toMetadata(api.input.spec),
-      output: toMetadata(api.output.spec),
+      output: toMetadata(api.output.spec as DescriptorSpec),
       ...(api.doc !== undefined && { docs: api.doc }),
     })),
     docs: '',
@@ -41,7 +41,7 @@ function toSpec(spec: DescriptorSpec): BentoSpec {
       return { id: 'bentoml.io.Multipart', args: Object.fromEntries(args) };
     }
     default:
-      return spec satisfies never;
+      return { id: 'bentoml.io.JSON', args: { has_pydantic_model: false, has_json_encoder: false } };
   }
 }
 

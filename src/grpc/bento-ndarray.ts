@@ -1,5 +1,5 @@
 import { JubakoError } from '../errors.js';
-import type { TensorSpec } from '../service/descriptor.js';
+import type { TensorSpec } from '../descriptor/descriptor.js';
 import {
   DTYPES,
   Tensor,

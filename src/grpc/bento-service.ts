@@ -1,6 +1,7 @@
 import type { UntypedServiceImplementation } from '@grpc/grpc-js';
 import type { ServerConfig } from '../config/settings.js';
 import { JubakoError } from '../errors.js';
+import type { Descriptor } from '../descriptor/descriptor.js';
 import type { ApiDefinition, ServiceDefinition } from '../service/define.js';
 import type { Invoker } from '../service/invoke.js';
 import type { Admission } from './admission.js';
@@ -40,8 +41,9 @@ export function bentoService(options: BentoServiceOptions): UntypedServiceImplem
     const api = apis.get(name) ?? refuseUnknown(name, apis);
     const { input, isJson } = readContent(name, api.input.spec, request);
     const { requestId, cancellation, deadlineAtMs, timing } = rpc;
-    const output = await invoker.callApi({ api: name, input, isJson, requestId, cancellation, deadlineAtMs, timing });
-    return writeContent(name, api.output, output);
+    const form = isJson ? ({ form: 'json', json: input } as const) : ({ form: 'value', value: input } as const);
+    const output = await invoker.callApi({ api: name, input: form, requestId, cancellation, deadlineAtMs, timing });
+    return writeContent(name, api.output as Descriptor, output);
   };
 
   return {

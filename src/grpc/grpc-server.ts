@@ -16,7 +16,7 @@ import { Admission } from './admission.js';
 import { bentoProtoFile, bentoService, bentoServiceName } from './bento-service.js';
 import { Health } from './health.js';
 import { Http2Front } from './http2-front.js';
-import { Models } from './models.js';
+import { Models } from '../inference/models.js';
 import { openInference } from './open-inference.js';
 import { loadProtos, serviceOf } from './protos.js';
 import { addReflection } from './reflection.js';

@@ -1,7 +1,7 @@
 import { JubakoError } from '../errors.js';
 import { fitsShape, formatShape, type Tensor } from '../tensor/index.js';
 import type { InferInputTensor, InferOutputTensor, ModelInferRequest, ModelInferResponse } from './infer-messages.js';
-import type { Model, Port, Ports } from './models.js';
+import type { Model, Port, Ports } from '../inference/models.js';
 import type { Int64 } from './protos.js';
 import { isRawOnly, readBytesElements, readTensor, toContents, toRaw, type Elements } from './tensor-contents.js';
 

@@ -2,7 +2,7 @@ import type { UntypedServiceImplementation } from '@grpc/grpc-js';
 import { JubakoError } from '../errors.js';
 import type { Priority } from '../service/define.js';
 import type { Invoker } from '../service/invoke.js';
-import { parseJson } from '../service/json-value.js';
+import { parseJson } from '../descriptor/json-value.js';
 import type { Manifest } from '../service/manifest.js';
 import { Tensor } from '../tensor/index.js';
 import type {
@@ -14,7 +14,7 @@ import type {
 } from './infer-messages.js';
 import { readDocuments, readInput, requestedOutputs, writeOutputs } from './infer-tensors.js';
 import type { Admission } from './admission.js';
-import type { Model, Models, Port } from './models.js';
+import type { Model, Models, Port } from '../inference/models.js';
 import { priorityOf } from './request-priority.js';
 import { unary, type Refuse, type Rpc } from './rpc.js';
 

@@ -2,9 +2,9 @@ import type { FastifyInstance } from 'fastify';
 import { Cancellation } from '../cancellation.js';
 import { JubakoError } from '../errors.js';
 import type { ApiDefinition } from '../service/define.js';
-import type { TensorSpec } from '../service/descriptor.js';
+import type { Descriptor, TensorSpec } from '../descriptor/descriptor.js';
 import { newTiming } from '../service/invoke.js';
-import { parseJson } from '../service/json-value.js';
+import { parseJson } from '../descriptor/json-value.js';
 import type { ApiManifest } from '../service/manifest.js';
 import type { ProtocolServerOptions } from '../service/protocol-server.js';
 import { Admission } from './admission.js';
@@ -91,14 +91,13 @@ class ApiRoute {
       exchange.cancellation = cancellation;
       const output = await this.#options.invoker.callApi({
         api,
-        input,
-        isJson: !isBinary,
+        input: isBinary ? { form: 'value', value: input } : { form: 'json', json: input },
         requestId,
         cancellation,
         deadlineAtMs: undefined,
         timing,
       });
-      if (exchange.isUnanswered) answerOutput(exchange, api, this.#definition.output, output);
+      if (exchange.isUnanswered) answerOutput(exchange, api, this.#definition.output as Descriptor, output);
     } catch (thrown) {
       exchange.fail(JubakoError.from(thrown));
     } finally {

@@ -1,4 +1,4 @@
-import type { DescriptorSpec, JsonSchema, TensorSpec } from '../service/descriptor.js';
+import type { DescriptorSpec, JsonSchema, TensorSpec } from '../descriptor/descriptor.js';
 import { DTYPES } from '../tensor/index.js';
 
 // Descriptors as schemas of OpenAPI 3.0, which knows an older and smaller JSON Schema than users write.
@@ -28,7 +28,7 @@ export function schemasOf(name: string, spec: DescriptorSpec): Readonly<Record<s
     case 'json':
       return jsonSchemas(name, spec.schema);
     default:
-      return spec satisfies never;
+      return { [name]: {} };
   }
 }
 

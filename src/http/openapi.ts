@@ -1,5 +1,5 @@
 import { ERROR_KINDS, type ErrorCode } from '../errors.js';
-import type { DescriptorSpec } from '../service/descriptor.js';
+import type { DescriptorSpec } from '../descriptor/descriptor.js';
 import type { ApiManifest, Manifest } from '../service/manifest.js';
 import { REQUEST_ID_HEADER } from '../service/request-id.js';
 import { schemasOf, type OpenApiSchema } from './openapi-schema.js';
@@ -50,7 +50,11 @@ export function openApiDocument(manifest: Manifest, options: OpenApiOptions): Op
   const schemas: Record<string, OpenApiSchema> = { Error: ERROR_SCHEMA };
   const paths: Record<string, PathItem> = {};
   for (const api of manifest.apis) {
-    Object.assign(schemas, schemasOf(`${api.name}_input`, api.input), schemasOf(`${api.name}_output`, api.output));
+    Object.assign(
+      schemas,
+      schemasOf(`${api.name}_input`, api.input),
+      schemasOf(`${api.name}_output`, api.output as DescriptorSpec),
+    );
     paths[api.route] = { post: apiOperation(manifest.name, api) };
   }
   Object.assign(paths, infraPaths(options));
@@ -87,12 +91,12 @@ function apiOperation(service: string, api: ApiManifest): Operation {
         description: 'The answer.',
         headers: {
           [REQUEST_ID_HEADER]: ref('headers', 'RequestId'),
-          ...(isBinaryTensor(api.output) && {
+          ...(isBinaryTensor(api.output as DescriptorSpec) && {
             'Tensor-Dtype': ref('headers', 'TensorDtype'),
             'Tensor-Shape': ref('headers', 'TensorShape'),
           }),
         },
-        content: contentOf(`${api.name}_output`, api.output, {}),
+        content: contentOf(`${api.name}_output`, api.output as DescriptorSpec, {}),
       },
       ...Object.fromEntries(errors),
     },

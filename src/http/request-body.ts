@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { JubakoError } from '../errors.js';
-import type { DescriptorSpec, TensorSpec } from '../service/descriptor.js';
+import type { DescriptorSpec, TensorSpec } from '../descriptor/descriptor.js';
 import {
   byteLengthOf,
   DTYPES,

@@ -1,5 +1,5 @@
 import { JubakoError } from '../errors.js';
-import type { Descriptor } from '../service/descriptor.js';
+import type { Descriptor } from '../descriptor/descriptor.js';
 import { bytesOf, type NumericDtype, type Tensor } from '../tensor/index.js';
 import { JSON_TYPE, type Exchange } from './exchange.js';
 import { BINARY_TYPE, isBinaryTensor } from './tensor-headers.js';

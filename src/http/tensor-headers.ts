@@ -1,4 +1,4 @@
-import type { DescriptorSpec } from '../service/descriptor.js';
+import type { DescriptorSpec } from '../descriptor/descriptor.js';
 
 // The binary form of a tensor in HTTP: raw little-endian elements, with dtype and shape beside them.
 

@@ -8,6 +8,38 @@ export interface Manifest {
   readonly version: string;
   readonly apis: readonly ApiManifest[];
   readonly runners: readonly RunnerManifest[];
+  /** Foreign HTTP applications under paths of the service. */
+  readonly mounts: readonly MountManifest[];
+  /** Versions of models that the repository has and that could not be described; empty for a service. */
+  readonly unavailable: readonly UnavailableModel[];
+}
+
+/** A version of a model that isn't served, and why, for people. */
+export interface UnavailableModel {
+  readonly name: string;
+  readonly version: string;
+  readonly reason: string;
+}
+
+/** A foreign HTTP application: where it answers, or how it is started. */
+export interface MountManifest {
+  /** Starts with `/`, ends without one; requests below it go to the application. */
+  readonly path: string;
+  /** `http://host:port`, or null: `command` says how it is started. */
+  readonly upstream: string | null;
+  readonly command: MountCommand | null;
+  /** True: the application sees its paths without `path`. */
+  readonly stripPath: boolean;
+}
+
+export interface MountCommand {
+  /** Program and arguments; `{port}` in them stands for the port that it shall listen on, as PORT in its environment does. */
+  readonly argv: readonly string[];
+  /** Relative to the working folder of the server. */
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** Path that it answers below 500 once it is ready; null: ready when its port takes connections. */
+  readonly readyPath: string | null;
 }
 
 export interface ApiManifest {
@@ -15,7 +47,7 @@ export interface ApiManifest {
   /** HTTP path, starts with `/`. */
   readonly route: string;
   readonly input: DescriptorSpec;
-  readonly output: DescriptorSpec;
+  readonly output: OutputSpec;
   readonly doc?: string;
   readonly example?: unknown;
 }
@@ -56,8 +88,8 @@ export interface ModelVersion {
 
 export interface MethodManifest {
   readonly name: string;
-  readonly input: DescriptorSpec;
-  readonly output: OutputSpec;
+  readonly input: ValueSpec;
+  readonly output: MethodOutputSpec;
   /** Null: every call is a run of its own. */
   readonly batch: BatchManifest | null;
   /** Runs that one compute thread works on at a time. */
@@ -73,15 +105,82 @@ export interface BatchManifest {
   readonly maxLatencyMs: number | null;
 }
 
-/** A descriptor as data: in the manifest, in `/docs.json`, in the hello of the runner link. */
-export type DescriptorSpec = JsonSpec | TensorSpec | TensorsSpec;
+// Descriptors as data: in the manifest, in `/docs.json`, in the hello of the runner link.
+
+/** What runners take and give: these cross the link. */
+export type ValueSpec = JsonSpec | TensorSpec | TensorsSpec;
+
+/** What APIs take and give besides: values that have a media type of their own. */
+export type MediaSpec = TextSpec | BytesSpec | FileSpec | ImageSpec | TableSpec;
+
+/** What stands alone, or as one part of a multipart. */
+export type PartSpec = ValueSpec | MediaSpec;
+
+export type DescriptorSpec = PartSpec | MultipartSpec;
+
+/** What streams are made of. */
+export type ItemSpec = ValueSpec | TextSpec | BytesSpec;
 
 /** What a runner's method may give: a value, or values one after another. */
+export type MethodOutputSpec = ValueSpec | StreamSpec<ValueSpec>;
+
+/** The same for an API. */
 export type OutputSpec = DescriptorSpec | StreamSpec;
 
-export interface StreamSpec {
+export interface StreamSpec<Of extends ItemSpec = ItemSpec> {
   readonly kind: 'stream';
-  readonly of: DescriptorSpec;
+  readonly of: Of;
+}
+
+export interface TextSpec {
+  readonly kind: 'text';
+  readonly mediaType: string;
+  /** In UTF-16 units, as JavaScript counts; null: only the limit of the body. */
+  readonly maxLength: number | null;
+}
+
+export interface BytesSpec {
+  readonly kind: 'bytes';
+  /** Of answers; requests may have any. */
+  readonly mediaType: string;
+  readonly maxBytes: number | null;
+}
+
+export interface FileSpec {
+  readonly kind: 'file';
+  /** `application/pdf`, `audio/*`; empty: any. */
+  readonly mediaTypes: readonly string[];
+  readonly maxBytes: number | null;
+}
+
+/** Decoded, a uint8 tensor of shape [height, width, channels]. */
+export interface ImageSpec {
+  readonly kind: 'image';
+  /** 1: grey, 3: RGB, 4: RGB and alpha. */
+  readonly channels: 1 | 3 | 4;
+  /** Media types that are read. */
+  readonly mediaTypes: readonly string[];
+  /** Media type that is written where the client has no wish. */
+  readonly mediaType: string;
+  /** Width times height; more is refused before it is decoded. */
+  readonly maxPixels: number;
+}
+
+export interface TableSpec {
+  readonly kind: 'table';
+  /** Column name → type, in the order that is written; null: whatever the data has. */
+  readonly columns: Readonly<Record<string, ColumnType>> | null;
+  readonly maxRows: number | null;
+}
+
+export type ColumnType = 'string' | 'bool' | 'int32' | 'int64' | 'float32' | 'float64';
+
+/** Named parts of different kinds. */
+export interface MultipartSpec {
+  readonly kind: 'multipart';
+  readonly fields: Readonly<Record<string, PartSpec>>;
+  /** Names of fields that may be missing. */
+  readonly optional: readonly string[];
 }
 
 export interface JsonSpec {

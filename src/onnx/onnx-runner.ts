@@ -2,10 +2,10 @@ import { fileURLToPath } from 'node:url';
 import { JubakoError } from '../errors.js';
 import type { Tensor } from '../tensor/index.js';
 import type { BatchOptions, ResourceOptions, RunnerDefinition } from '../service/define.js';
-import type { Descriptor, TensorFields } from '../service/descriptor.js';
+import type { Descriptor, TensorFields, TensorSpec, TensorsSpec } from '../descriptor/descriptor.js';
 import { readOnnxModel, stemOf, type ModelPort, type OnnxModel } from './onnx-model.js';
 import type { OnnxSession } from './onnx-session.js';
-import { tensor, tensors } from '../service/tensor-descriptor.js';
+import { tensor, tensors } from '../descriptor/tensor-descriptor.js';
 
 export interface OnnxRunnerOptions<Name extends string = string> {
   /** Default: the file's name without `.onnx`. */
@@ -89,7 +89,7 @@ function batchOf({ file, batching }: OnnxModel, asked: BatchOptions | false | un
 function descriptorOf(
   ports: readonly ModelPort[],
   options: { readonly allowNonFinite: boolean; readonly sameRows: boolean },
-): Descriptor {
+): Descriptor<unknown, TensorSpec | TensorsSpec> {
   const { allowNonFinite, sameRows } = options;
   const [lone] = ports;
   if (lone !== undefined && ports.length === 1)

@@ -5,7 +5,7 @@ import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { JubakoError } from '../errors.js';
 import { Tensor, allocateData, elementCount, type Dtype } from '../tensor/index.js';
 import type { LoadContext } from '../service/define.js';
-import type { TensorFields } from '../service/descriptor.js';
+import type { TensorFields } from '../descriptor/descriptor.js';
 import type { ModelPort, OnnxModel } from './onnx-model.js';
 
 // A model in onnxruntime. Loaded in compute threads only.

@@ -1,5 +1,5 @@
 import { JubakoError } from '../errors.js';
-import type { TensorSpec } from '../service/descriptor.js';
+import type { TensorSpec } from '../descriptor/descriptor.js';
 import type { MethodManifest } from '../service/manifest.js';
 import { fitsShape, formatShape, isTensor, peekValue, type Tensor } from '../tensor/index.js';
 

@@ -1,6 +1,6 @@
 import { JubakoError } from '../errors.js';
 import type { ApiDefinition, MethodDefinition, RunnerDefinition, ServiceDefinition } from './define.js';
-import type { OutputSpec } from './descriptor.js';
+import type { MethodOutputSpec } from '../descriptor/descriptor.js';
 import { allRunners, batchOf, routeOf } from './manifest-of.js';
 
 // What a service may be, beyond what the types say: JavaScript services have no types, and numbers have bounds.
@@ -85,7 +85,7 @@ function checkCount(value: number | undefined, what: string, max: number, refuse
   refuse(`${what} is ${value}, wanted a whole number ${limit}`);
 }
 
-function checkBatchAxis(spec: OutputSpec, label: string, refuse: Refuse): void {
+function checkBatchAxis(spec: MethodOutputSpec, label: string, refuse: Refuse): void {
   if (spec.kind === 'json') return;
   if (spec.kind === 'stream') return refuse(`${label} is a stream: a method that streams cannot be batched`);
   const tensors = spec.kind === 'tensor' ? [spec] : Object.values(spec.fields);
@@ -120,8 +120,6 @@ function checkApi(name: string, api: ApiDefinition, routes: Map<string, string>,
   routes.set(route, name);
   api.input.prepare?.();
   api.output.prepare?.();
-  if ((api.output.spec as OutputSpec).kind === 'stream')
-    refuse(`the output of API "${name}" is a stream, which no protocol carries yet: gather the values in its handler`);
   if (api.example === undefined) return;
   try {
     api.input.fromJson(api.example);

@@ -1,5 +1,13 @@
+import type {
+  Descriptor,
+  MethodOutputSpec,
+  OutputSpec,
+  StreamDescriptor,
+  TensorFields,
+  ValueSpec,
+} from '../descriptor/descriptor.js';
 import type { Tensor } from '../tensor/index.js';
-import type { Descriptor, OutputSpec, StreamDescriptor, TensorFields } from './descriptor.js';
+import type { GrpcExtension, HttpExtension, MountOptions } from './extensions.js';
 
 // What a user writes: plain data with functions in it. Nothing here starts, loads or listens.
 // The two halves of `methods` and of `apis` below are one object to the user; TypeScript infers the input types from
@@ -71,8 +79,8 @@ export interface MethodOptions {
 
 /** A method with its types erased, as the runner tier sees it. */
 export interface MethodDefinition extends MethodOptions {
-  readonly input: Descriptor;
-  readonly output: Descriptor<unknown, OutputSpec>;
+  readonly input: Descriptor<unknown, ValueSpec>;
+  readonly output: Descriptor<unknown, MethodOutputSpec>;
   readonly run: (model: unknown, input: unknown, context: RunContext) => unknown;
 }
 
@@ -119,7 +127,7 @@ export interface ApiOptions {
 /** An API with its types erased. */
 export interface ApiDefinition extends ApiOptions {
   readonly input: Descriptor;
-  readonly output: Descriptor;
+  readonly output: Descriptor<unknown, OutputSpec>;
   readonly handler: (input: unknown, context: HandlerContext) => unknown;
 }
 
@@ -130,6 +138,9 @@ export interface ServiceDefinition<In = unknown, Out = unknown> {
   /** Those that the APIs call; the runners that these call need not be named. */
   readonly runners: readonly RunnerDefinition[];
   readonly apis: Readonly<Record<string, ApiDefinition>>;
+  readonly http?: HttpExtension;
+  readonly grpc?: GrpcExtension;
+  readonly mounts?: Readonly<Record<string, MountOptions>>;
   /** For types only; never set. */
   readonly '~types'?: { readonly input: In; readonly output: Out };
 }
@@ -178,11 +189,12 @@ export function defineRunner<
   readonly resources?: ResourceOptions;
   /** Runners that the methods call by `context.runners`. */
   readonly runners?: List;
-  readonly methods: { readonly [K in keyof In]: MethodOptions & { readonly input: Descriptor<In[K]> } } & {
+  readonly methods: { readonly [K in keyof In]: MethodOptions & { readonly input: Descriptor<In[K], ValueSpec> } } & {
     readonly [K in keyof Batch]: { readonly batch?: Batch[K] };
   } & {
     readonly [K in keyof Out]: {
-      readonly output: Descriptor<Out[K]> | (Descriptor<Out[K], OutputSpec> & StreamDescriptor);
+      readonly output:
+        Descriptor<Out[K], ValueSpec> | (Descriptor<Out[K], MethodOutputSpec> & StreamDescriptor<unknown, ValueSpec>);
       /**
        * With `batch`: tensors joined along axis 0, or a list of JSON values; as many rows must come back. The input is the
        * run's own until its promise settles, then its memory is used again: copy what you keep.
@@ -203,9 +215,16 @@ export function defineService<const List extends readonly AnyRunnerDefinition[],
   readonly name: string;
   readonly version?: string;
   readonly runners?: List;
+  /** Fastify plugins: routes and hooks of your own beside the APIs. */
+  readonly http?: HttpExtension<RunnersOf<List>>;
+  /** gRPC services and interceptors of your own beside the APIs. */
+  readonly grpc?: GrpcExtension<RunnersOf<List>>;
+  /** Path → a foreign HTTP application, in any language, that answers below it. */
+  readonly mounts?: Readonly<Record<string, MountOptions>>;
   readonly apis: { readonly [K in keyof In]: ApiOptions & { readonly input: Descriptor<In[K]> } } & {
     readonly [K in keyof Out]: {
-      readonly output: Descriptor<Out[K]>;
+      readonly output: Descriptor<Out[K]> | (Descriptor<Out[K], OutputSpec> & StreamDescriptor);
+      /** With a stream as output an async generator: it goes on only as fast as the client reads, and ends when the client goes. */
       readonly handler: (
         input: K extends keyof In ? In[K] : never,
         context: HandlerContext<RunnersOf<List>>,
@@ -214,7 +233,7 @@ export function defineService<const List extends readonly AnyRunnerDefinition[],
   };
 }): ServiceDefinition<In, Out> {
   const service = { runners: [], ...definition, [SERVICE]: true };
-  return service;
+  return service as unknown as ServiceDefinition<In, Out>;
 }
 
 /** True for what `defineService` made, also when it came from another copy of this package. */

@@ -1,6 +1,7 @@
 import type { Cancellation } from '../cancellation.js';
 import type { Timing } from '../telemetry/request-log.js';
-import type { Priority } from './define.js';
+import type { ApiInput } from '../descriptor/api-input.js';
+import type { HandlerContext, Priority } from './define.js';
 
 /** What every call carries, whichever protocol it came by. */
 export interface CallContext {
@@ -15,9 +16,7 @@ export interface CallContext {
 
 export interface ApiCall extends CallContext {
   readonly api: string;
-  /** Parsed JSON where `isJson`, else a value such as a `Tensor` read from a binary body. Not yet checked. */
-  readonly input: unknown;
-  readonly isJson: boolean;
+  readonly input: ApiInput;
 }
 
 export interface RunnerCall extends CallContext {
@@ -29,14 +28,30 @@ export interface RunnerCall extends CallContext {
 }
 
 /**
- * What the protocol rooms call. Both calls reject with a JubakoError only, and always settle: by answer, failure,
+ * What the protocol rooms call. Everything here fails with a JubakoError only, and always settles: by answer, failure,
  * deadline or cancellation.
  */
 export interface Invoker {
   /** Checks the input, calls the handler, checks the output; resolves with the output value (see `Descriptor.toJson`). */
   callApi(call: ApiCall): Promise<unknown>;
+  /**
+   * The same for an API whose output is a stream: its values, each checked. The call begins with the first `next()`, goes on
+   * only when asked for the next value, and ends at the handler and its runners too when `return()` is called.
+   */
+  streamApi(call: ApiCall): AsyncIterableIterator<unknown>;
   /** The same for a method of a runner, without a handler between. */
   callRunner(call: RunnerCall): Promise<unknown>;
+  /** For a method that streams. */
+  streamRunner(call: RunnerCall): AsyncIterableIterator<unknown>;
+  /** For routes and RPCs that the service brings itself: what a handler gets, under the limits of a call. */
+  open(call: CallContext): OpenCall;
+}
+
+/** A request that the user's own code answers. */
+export interface OpenCall {
+  readonly context: HandlerContext;
+  /** The request has its answer, or needs none: its deadline and its open streams end. */
+  end(): void;
 }
 
 export function newTiming(): Timing {

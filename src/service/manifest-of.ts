@@ -3,10 +3,12 @@ import type {
   BatchManifest,
   Manifest,
   MethodManifest,
+  MountManifest,
   RunnerManifest,
   RunnerResources,
 } from '../ipc/manifest.js';
 import type { ApiDefinition, MethodDefinition, RunnerDefinition, ServiceDefinition } from './define.js';
+import type { MountOptions } from './extensions.js';
 
 const DEFAULT_MAX_SIZE = 64;
 const DEFAULT_QUEUE_FACTOR = 16;
@@ -25,7 +27,16 @@ export function manifestOf(service: ServiceDefinition): Manifest {
       ...(api.example !== undefined && { example: api.example }),
     })),
     runners: allRunners(service).map(toRunnerManifest),
+    mounts: Object.entries(service.mounts ?? {}).map(toMountManifest),
+    unavailable: [],
   };
+}
+
+function toMountManifest([path, mount]: readonly [string, MountOptions]): MountManifest {
+  const stripPath = mount.stripPath ?? true;
+  if ('upstream' in mount) return { path, upstream: mount.upstream, command: null, stripPath };
+  const { command: argv, cwd = '.', env = {}, readyPath = null } = mount;
+  return { path, upstream: null, command: { argv, cwd, env, readyPath }, stripPath };
 }
 
 /** The runners of the service and those that they call, each once, called ones after their callers. */

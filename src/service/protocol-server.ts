@@ -4,9 +4,11 @@ import type { ServerConfig } from '../config/settings.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { RecordRequest } from '../telemetry/request-log.js';
+import type { Access } from './access.js';
 import type { ServiceDefinition } from './define.js';
 import type { Invoker } from './invoke.js';
 import type { Manifest } from './manifest.js';
+import type { ModelControl } from './model-control.js';
 
 /** What the HTTP room and the gRPC room each offer to the worker that hosts them. Neither ever listens: connections are handed in. */
 export interface ProtocolServer {
@@ -36,6 +38,13 @@ export interface ProtocolServerOptions {
   readonly readiness: () => Promise<Readiness>;
   /** Prometheus text of all processes of this server together. */
   readonly metricsText: () => Promise<string>;
+  /** The counters of all processes of this server together whose series begin with `prefix`: series with its labels → amount. */
+  readonly counters: (prefix: string) => Promise<Readonly<Record<string, number>>>;
+  readonly models: ModelControl;
+  /** Who may call, and how often. */
+  readonly access: Access;
+  /** Path of a mount → `http://host:port` of its application. */
+  readonly mounts: Readonly<Record<string, string>>;
   /** Name of this worker, e.g. `http-0`. */
   readonly worker: string;
 }

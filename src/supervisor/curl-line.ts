@@ -38,6 +38,16 @@ function smallest(spec: DescriptorSpec): unknown {
       return fill(spec.shape.map(oneIfAny), ZEROS[spec.dtype] ?? 0);
     case 'tensors':
       return Object.fromEntries(Object.entries(spec.fields).map(([name, field]) => [name, smallest(field)]));
+    case 'multipart':
+      return Object.fromEntries(Object.entries(spec.fields).map(([name, field]) => [name, smallest(field)]));
+    case 'text':
+    case 'bytes':
+      return '';
+    case 'file':
+    case 'image':
+      return { data: '' };
+    case 'table':
+      return [];
     default:
       return spec satisfies never;
   }

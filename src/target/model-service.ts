@@ -1,3 +1,4 @@
+import type { Descriptor } from '../descriptor/descriptor.js';
 import { elementCount, type Dtype } from '../tensor/index.js';
 import { defineService, type ApiDefinition, type RunnerDefinition, type ServiceDefinition } from '../service/define.js';
 import type { ModelPort, OnnxModel } from '../onnx/onnx-model.js';
@@ -29,7 +30,7 @@ const MAX_EXAMPLE_ELEMENTS = 256;
 /** @throws {JubakoError} SERVICE_INVALID - a model's options ask for what its file does not allow. */
 export function modelService({ name, models }: ModelServiceData): ServiceDefinition {
   const runners: RunnerDefinition[] = [];
-  const apis: Record<string, ApiDefinition> = {};
+  const apis: Record<string, ApiDefinition & { readonly output: Descriptor }> = {};
   for (const served of models) {
     const runner = toRunner(served);
     runners.push(runner);
@@ -60,13 +61,17 @@ function toRunner(served: ServedModel): RunnerDefinition {
   return { ...runner, model: { name, version, isDefault } };
 }
 
-function toApi({ name, version, model }: ServedModel, runner: RunnerDefinition, route: string): ApiDefinition {
+function toApi(
+  { name, version, model }: ServedModel,
+  runner: RunnerDefinition,
+  route: string,
+): ApiDefinition & { readonly output: Descriptor } {
   const method = runner.methods['predict'];
   if (method === undefined) throw new TypeError('A runner of a model has the method predict');
   const example = exampleOf(model.inputs);
   return {
     input: method.input,
-    output: method.output as ApiDefinition['output'],
+    output: method.output as Descriptor,
     route,
     doc: `Runs version ${version} of the model ${name}.`,
     ...(example !== undefined && { example }),

@@ -1,9 +1,14 @@
+import type { ServerConfig } from '../config/settings.js';
+import { JubakoError } from '../errors.js';
 import type { WorkerIdentity } from '../ipc/worker-boot.js';
 import { RunnerLinks } from '../link/runner-links.js';
 import { toLinkTlsOptions, toTlsOptions } from '../net/tls-files.js';
 import { LocalRunner } from '../runner/local-runner.js';
+import { OPEN_ACCESS } from '../service/access.js';
 import { createInvoker } from '../service/create-invoker.js';
+import type { StreamLimits } from '../service/limited-stream.js';
 import { loadService } from '../service/load-service.js';
+import type { ModelControl } from '../service/model-control.js';
 import type { ProtocolServer, ProtocolServerOptions } from '../service/protocol-server.js';
 import { createRequestRecorder } from '../telemetry/request-log.js';
 import type { HostContext, HostedServer } from './host-worker.js';
@@ -37,11 +42,20 @@ export async function startApiWorker(context: HostContext): Promise<HostedServer
     config,
     logger,
     metrics,
-    invoker: createInvoker({ service, timeoutMs: config.timeout * 1000, transport: routes }),
+    invoker: createInvoker({
+      service,
+      timeoutMs: config.timeout * 1000,
+      streamLimits: streamLimitsOf(config),
+      transport: routes,
+    }),
     tls: tls === null ? undefined : toTlsOptions(tls),
     recordRequest: createRequestRecorder(logger, metrics, config.accessLog),
     readiness: createReadiness({ links, embedded: [...embedded.values()] }),
     metricsText,
+    counters: () => Promise.resolve({}),
+    models: modelControl(),
+    access: OPEN_ACCESS,
+    mounts: {},
     worker: identity.name,
   });
   const ready = Promise.all([links.whenReady(), ...[...embedded.values()].map((runner) => runner.ready)]);
@@ -56,6 +70,20 @@ export async function startApiWorker(context: HostContext): Promise<HostedServer
     },
     drain: (graceMs) => drainAll(server, [links, ...embedded.values()], graceMs),
   };
+}
+
+function streamLimitsOf(config: ServerConfig): StreamLimits {
+  const { timeout, streamFirstTimeout, streamIdleTimeout, streamTimeout } = config;
+  return {
+    firstMs: (streamFirstTimeout ?? timeout) * 1000,
+    idleMs: (streamIdleTimeout ?? timeout) * 1000,
+    wholeMs: streamTimeout * 1000,
+  };
+}
+
+function modelControl(): ModelControl {
+  const refuse = (): Promise<never> => Promise.reject(new JubakoError('FORBIDDEN', 'Cannot load or unload models'));
+  return { readinessOf: () => Promise.resolve({ ready: true }), isUnloaded: () => false, load: refuse, unload: refuse };
 }
 
 function startEmbedded(context: HostContext): ReadonlyMap<string, LocalRunner> {

@@ -53,6 +53,7 @@ export const service = defineService({
 const invoker = createInvoker({
   service,
   timeoutMs: 0,
+  streamLimits: { firstMs: 0, idleMs: 0, wholeMs: 0 },
   transport: {
     call: () => Promise.reject(new JubakoError('INTERNAL', 'there are no runners')),
     stream: () => {

@@ -4,6 +4,8 @@ import { status } from '@grpc/grpc-js';
 import { bytesOf, tensorOf, type Dtype, type NumericDtype, type Tensor } from '#dist/tensor/index.js';
 import { fails, invalid, plainOf, startBento, valueOf } from './grpc-bento-harness.js';
 import type { Message } from './grpc-harness.js';
+import type { ApiCall } from '#dist/service/invoke.js';
+import { contentOf } from '../support/api-input.js';
 
 /** Two elements at the ends of each dtype's range: the NDArray that is given and comes back, and the same as JSON. */
 const SAMPLES: Readonly<Record<Dtype, { readonly array: Message; readonly plain: readonly unknown[] }>> = {
@@ -39,16 +41,16 @@ describe('Call with a tensor API', () => {
       const ndarray = { ...array, shape: [1, 2] };
       const wanted = { ndarray, content: 'ndarray' };
       assert.deepEqual(await ask(dtype, { ndarray }), wanted);
-      assert.equal((calls[0]?.input as Tensor).dtype, dtype);
-      assert.equal(calls[0]?.isJson, false);
+      assert.equal((inputOf(calls[0]) as Tensor).dtype, dtype);
+      assert.equal(calls[0]?.input.form, 'value');
       assert.deepEqual(await ask(dtype, { ndarray: { ...ndarray, dtype: 'DTYPE_UNSPECIFIED' } }), wanted);
       assert.deepEqual(await ask(dtype, { ndarray: { ...array } }), wanted);
       assert.deepEqual(await ask(dtype, { json: valueOf([plain]) }), wanted);
-      assert.equal(calls[3]?.isJson, true);
+      assert.equal(calls[3]?.input.form, 'json');
       if (dtype === 'string') return;
-      const raw = Buffer.from(bytesOf(calls[0].input as Tensor<NumericDtype>));
+      const raw = Buffer.from(bytesOf(inputOf(calls[0]) as Tensor<NumericDtype>));
       assert.deepEqual(await ask(dtype, { serialized_bytes: raw }), wanted);
-      assert.deepEqual((calls[4]?.input as Tensor).data, (calls[0].input as Tensor).data);
+      assert.deepEqual((inputOf(calls[4]) as Tensor).data, (inputOf(calls[0]) as Tensor).data);
     });
   }
 
@@ -119,11 +121,11 @@ describe('Call with a JSON API', () => {
       const answer = await ask('words', { json: valueOf(given) });
       assert.equal(answer['content'], 'json');
       assert.deepEqual(plainOf(answer['json'] as Message), given);
-      assert.deepEqual(calls.at(-1)?.input, given);
-      assert.equal(calls.at(-1)?.isJson, true);
+      assert.deepEqual(inputOf(calls.at(-1)), given);
+      assert.equal(calls.at(-1)?.input.form, 'json');
     }
     await ask('words', { json: {} });
-    assert.equal(calls.at(-1)?.input, null);
+    assert.equal(inputOf(calls.at(-1)), null);
   });
 
   test('takes serialized_bytes as UTF-8 JSON, where whole numbers beyond 2^53 may be text', async (t) => {
@@ -142,7 +144,7 @@ describe('Call with a JSON API', () => {
     for (const value of ['hällo', '', '{"a":1}']) {
       const answer = await ask('words', { text: { value } });
       assert.equal(plainOf(answer['json'] as Message), value);
-      assert.equal(calls.at(-1)?.isJson, true);
+      assert.equal(calls.at(-1)?.input.form, 'json');
     }
   });
 
@@ -215,7 +217,7 @@ describe('Call with an API of several tensors', () => {
     const arrays = await ask('pair', { multipart: { fields: { mask: { ndarray: mask }, ids: { ndarray: ids } } } });
     assert.equal(arrays['content'], 'multipart');
     assert.deepEqual(parts(arrays), wanted);
-    assert.equal(calls[0]?.isJson, false);
+    assert.equal(calls[0]?.input.form, 'value');
 
     const raw = Buffer.from(bytesOf(tensorOf('int64', [1, 2], [5n, -6n])));
     const fields = { ids: { serialized_bytes: raw }, mask: { serialized_bytes: Buffer.from([1, 0]) } };
@@ -223,7 +225,7 @@ describe('Call with an API of several tensors', () => {
 
     const asJson = { ids: [[5, -6]], mask: [[true, false]] };
     assert.deepEqual(parts(await ask('pair', { json: valueOf(asJson) })), wanted);
-    assert.equal(calls[2]?.isJson, true);
+    assert.equal(calls[2]?.input.form, 'json');
   });
 
   test('refuses parts that are unknown, missing, empty or of another kind, and every other content', async (t) => {
@@ -254,3 +256,8 @@ describe('Call with an API of several tensors', () => {
       );
   });
 });
+
+function inputOf(call: ApiCall | undefined): unknown {
+  assert.ok(call !== undefined);
+  return contentOf(call.input);
+}

@@ -21,11 +21,13 @@ import { json, tensor, tensors } from '#dist/service/index.js';
 import { defineRunner, defineService, type ServiceDefinition } from '#dist/service/define.js';
 import type { ApiCall, Invoker, RunnerCall } from '#dist/service/invoke.js';
 import type { Manifest } from '#dist/service/manifest.js';
-import type { ProtocolServer, Readiness } from '#dist/service/protocol-server.js';
+import type { ProtocolServer, ProtocolServerOptions, Readiness } from '#dist/service/protocol-server.js';
 import { Metrics } from '#dist/telemetry/metrics.js';
 import type { RequestOutcome } from '#dist/telemetry/request-log.js';
 import { DTYPES, type Dtype } from '#dist/tensor/index.js';
 import { methodManifest, runnerManifest } from '../support/manifests.js';
+import { contentOf } from '../support/api-input.js';
+import { otherOptions, partialInvoker } from '../support/protocol-options.js';
 
 /** Starts a gRPC server with a fake invoker behind a real listening socket, and real grpc-js clients in front. */
 
@@ -88,6 +90,8 @@ export function manifestOf(definition: ServiceDefinition): Manifest {
         ),
       }),
     ),
+    mounts: [],
+    unavailable: [],
   };
 }
 
@@ -104,6 +108,9 @@ export interface HarnessOptions {
   readonly config?: Partial<ServerConfig>;
   readonly callRunner?: (call: RunnerCall) => Promise<unknown>;
   readonly callApi?: (call: ApiCall) => Promise<unknown>;
+  readonly invoker?: Partial<Invoker>;
+  /** More options of the server, or others than those of the harness. */
+  readonly others?: Partial<ProtocolServerOptions>;
   readonly readiness?: () => Readiness;
   readonly tls?: TlsOptions;
   readonly service?: ServiceDefinition;
@@ -140,10 +147,11 @@ export async function startGrpc(t: TestContext, options: HarnessOptions = {}): P
     service: definition,
     manifest: manifestOf(definition),
     config: { ...CONFIG, ...options.config } as ServerConfig,
-    invoker: {
+    invoker: partialInvoker({
       callRunner: options.callRunner ?? ECHO,
-      callApi: options.callApi ?? ((call) => Promise.resolve(call.input)),
-    },
+      callApi: options.callApi ?? ((call) => Promise.resolve(contentOf(call.input))),
+      ...options.invoker,
+    }),
     tls: options.tls,
     logger: pino(
       { level: 'trace' },
@@ -157,6 +165,8 @@ export async function startGrpc(t: TestContext, options: HarnessOptions = {}): P
     readiness: async (): Promise<Readiness> => options.readiness?.() ?? { ready: true },
     metricsText: () => Promise.resolve(''),
     worker: 'grpc-0',
+    ...otherOptions(),
+    ...options.others,
   });
   const listener: NetServer = createServer((socket) => {
     server.accept(socket);

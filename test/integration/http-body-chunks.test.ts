@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { ApiCall } from '#dist/service/invoke.js';
 import type { Tensor } from '#dist/tensor/index.js';
 import { RawClient, startHttp } from './http-harness.js';
+import { contentOf } from '../support/api-input.js';
 
 void test('a raw tensor that comes in pieces is the same whatever the pieces', async (t) => {
   const calls: ApiCall[] = [];
@@ -30,7 +31,7 @@ void test('a raw tensor that comes in pieces is the same whatever the pieces', a
     }
     client.write('0\r\n\r\n');
     assert.equal((await client.answer()).status, 200);
-    const { data } = calls.at(-1)?.input as Tensor<'float32'>;
+    const { data } = contentOf((calls.at(-1) as ApiCall).input) as Tensor<'float32'>;
     assert.deepEqual(data, values.subarray(0, count / 4));
   }
 });

@@ -10,6 +10,7 @@ import { connect as connectTls, type TlsOptions } from 'node:tls';
 import type { JubakoError } from '#dist/errors.js';
 import type { ApiCall } from '#dist/service/invoke.js';
 import { RawClient, errorOf, gate, startHttp, type StartedServer } from './http-harness.js';
+import { contentOf } from '../support/api-input.js';
 
 const HALF_POST = 'POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n[1';
 
@@ -24,8 +25,8 @@ void test('pipelined requests are answered in order on one connection, and count
   const slow = gate();
   const { port, nextOutcome } = await startHttp(t, {
     callApi: async (call) => {
-      if (call.input === 1) await slow.promise;
-      return call.input;
+      if (contentOf(call.input) === 1) await slow.promise;
+      return contentOf(call.input);
     },
   });
   const client = await RawClient.open(t, port);
@@ -130,7 +131,7 @@ void test('garbage behind good requests is answered after them', async (t) => {
     callApi: async (call) => {
       called.open();
       await slow.promise;
-      return call.input;
+      return contentOf(call.input);
     },
   });
   const client = await RawClient.open(t, port);
@@ -180,7 +181,7 @@ void test('drain finishes what is in flight, answers kept connections once more,
     callApi: async (call) => {
       called.open();
       await slow.promise;
-      return call.input;
+      return contentOf(call.input);
     },
   });
   const [busy, kept, idle, fresh] = await openSeveral(t, port);

@@ -10,9 +10,11 @@ import type { ServiceDefinition } from '#dist/service/define.js';
 import { defineService, json, tensor } from '#dist/service/index.js';
 import type { ApiCall, Invoker } from '#dist/service/invoke.js';
 import type { Manifest } from '#dist/service/manifest.js';
-import type { ProtocolServer, Readiness } from '#dist/service/protocol-server.js';
+import type { ProtocolServer, ProtocolServerOptions, Readiness } from '#dist/service/protocol-server.js';
 import { Metrics } from '#dist/telemetry/metrics.js';
 import type { RequestOutcome } from '#dist/telemetry/request-log.js';
+import { contentOf } from '../support/api-input.js';
+import { otherOptions, partialInvoker } from '../support/protocol-options.js';
 
 /** Starts an HTTP server with a fake invoker behind a real listening socket; raw sockets and `fetch` in front. */
 
@@ -40,12 +42,15 @@ export function manifestOf(definition: ServiceDefinition): Manifest {
     ...(api.doc !== undefined && { doc: api.doc }),
     ...(api.example !== undefined && { example: api.example }),
   }));
-  return { name: definition.name, version: definition.version ?? '1', apis, runners: [] };
+  return { name: definition.name, version: definition.version ?? '1', apis, runners: [], mounts: [], unavailable: [] };
 }
 
 export interface StartOptions {
   readonly config?: Partial<ServerConfig>;
   readonly callApi?: Invoker['callApi'];
+  readonly invoker?: Partial<Invoker>;
+  /** More options of the server, or others than those of the harness. */
+  readonly others?: Partial<ProtocolServerOptions>;
   readonly tls?: TlsOptions;
   readonly readiness?: () => Readiness;
   readonly metricsText?: () => Promise<string>;
@@ -71,7 +76,7 @@ export async function startHttp(t: TestContext, options: StartOptions = {}): Pro
   let wake = (): void => undefined;
   const logged: Record<string, unknown>[] = [];
   const metrics = new Metrics();
-  const callApi = options.callApi ?? ((call: ApiCall): Promise<unknown> => Promise.resolve(call.input));
+  const callApi = options.callApi ?? ((call: ApiCall): Promise<unknown> => Promise.resolve(contentOf(call.input)));
   const server = await createHttpServer({
     service,
     manifest: manifestOf(service),
@@ -82,7 +87,7 @@ export async function startHttp(t: TestContext, options: StartOptions = {}): Pro
       metrics: true,
       ...options.config,
     } as ServerConfig,
-    invoker: { callApi, callRunner: handler },
+    invoker: partialInvoker({ callApi, ...options.invoker }),
     tls: options.tls,
     logger: pino({ level: 'error' }, collect(logged)),
     metrics,
@@ -93,6 +98,8 @@ export async function startHttp(t: TestContext, options: StartOptions = {}): Pro
     readiness: async (): Promise<Readiness> => options.readiness?.() ?? { ready: true },
     metricsText: options.metricsText ?? ((): Promise<string> => Promise.resolve('jubako_up 1\n')),
     worker: 'http-0',
+    ...otherOptions(),
+    ...options.others,
   });
   const listener = createServer({ pauseOnConnect: options.pauseOnConnect ?? true }, (socket) => {
     server.accept(socket);

@@ -4,6 +4,7 @@ import { ERROR_KINDS, JubakoError, type ErrorCode } from '#dist/errors.js';
 import type { ApiCall } from '#dist/service/invoke.js';
 import { Tensor, tensorOf } from '#dist/tensor/index.js';
 import { RawClient, errorOf, gate, startHttp, type ErrorAnswer } from './http-harness.js';
+import { contentOf } from '../support/api-input.js';
 
 const JSON_HEADERS = { 'content-type': 'application/json' };
 const BINARY_HEADERS = { 'content-type': 'application/octet-stream' };
@@ -21,7 +22,7 @@ void test('POST of JSON answers what the invoker gives, with the request id in a
     callApi: (call) => {
       calls.push(call);
       call.timing.batchRows = 3;
-      return Promise.resolve({ got: call.input });
+      return Promise.resolve({ got: contentOf(call.input) });
     },
   });
   const response = await fetch(url('/echo?ignored=1'), {
@@ -34,7 +35,7 @@ void test('POST of JSON answers what the invoker gives, with the request id in a
   assert.deepEqual(await response.json(), { got: { text: 'é' } });
   const [call] = calls;
   assert.equal(call?.api, 'echo');
-  assert.equal(call.isJson, true);
+  assert.equal(call.input.form, 'json');
   assert.equal(call.requestId, 'abc-1');
   assert.equal(call.deadlineAtMs, undefined);
   const outcome = await nextOutcome();
@@ -87,7 +88,7 @@ void test('a raw tensor comes and goes as bytes with dtype and shape beside them
   const { url } = await startHttp(t, {
     callApi: (call) => {
       calls.push(call);
-      return Promise.resolve(call.input);
+      return Promise.resolve(contentOf(call.input));
     },
   });
   const values = new Float32Array([1, 2, 3, 4]);
@@ -106,13 +107,13 @@ void test('a raw tensor comes and goes as bytes with dtype and shape beside them
   assert.equal(response.headers.get('tensor-dtype'), 'float32');
   assert.equal(response.headers.get('tensor-shape'), '2,2');
   assert.deepEqual(new Float32Array(await response.arrayBuffer()), values);
-  assert.equal(calls[0]?.isJson, false);
-  assert.ok(calls[0].input instanceof Tensor);
-  assert.deepEqual(calls[0].input.shape, [2, 2]);
+  assert.equal(calls[0]?.input.form, 'value');
+  assert.ok(contentOf(calls[0].input) instanceof Tensor);
+  assert.deepEqual((contentOf(calls[0].input) as Tensor).shape, [2, 2]);
 });
 
 void test('the shape of a raw tensor is inferred where one size is open', async (t) => {
-  const { url } = await startHttp(t, { callApi: (call) => Promise.resolve((call.input as Tensor).shape) });
+  const { url } = await startHttp(t, { callApi: (call) => Promise.resolve((contentOf(call.input) as Tensor).shape) });
   const post = async (path: string, bytes: number, headers: Record<string, string> = {}): Promise<Response> =>
     fetch(url(path), { method: 'POST', headers: { ...BINARY_HEADERS, ...headers }, body: Buffer.alloc(bytes) });
   assert.deepEqual(await (await post('/fixed', 8)).json(), [2, 2]);
@@ -202,7 +203,10 @@ void test('every failure of the catalogue is answered with its status, its code 
   const { url, logged, nextOutcome } = await startHttp(t, {
     callApi: (call) =>
       Promise.reject(
-        new JubakoError(call.input as ErrorCode, 'the inside', { details: [1], cause: new Error('deep down') }),
+        new JubakoError(contentOf(call.input) as ErrorCode, 'the inside', {
+          details: [1],
+          cause: new Error('deep down'),
+        }),
       ),
   });
   for (const code of Object.keys(ERROR_KINDS) as ErrorCode[]) {
@@ -244,7 +248,7 @@ void test('what is no JubakoError becomes INTERNAL, also when the invoker throws
 void test('an output or details that JSON cannot hold do not break the answer', async (t) => {
   const { url } = await startHttp(t, {
     callApi: (call) =>
-      call.input === 1
+      contentOf(call.input) === 1
         ? Promise.resolve(10n)
         : Promise.reject(new JubakoError('INVALID_INPUT', 'no', { details: 10n })),
   });

@@ -26,6 +26,8 @@ const MANIFEST: Manifest = {
       },
     },
   ],
+  mounts: [],
+  unavailable: [],
   runners: [
     runnerManifest({
       name: 'digits',

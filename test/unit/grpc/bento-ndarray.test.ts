@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { NdArray } from '#dist/grpc/bento-messages.js';
 import { readNdArray, readRawTensor, toNdArray } from '#dist/grpc/bento-ndarray.js';
-import type { TensorSpec } from '#dist/service/descriptor.js';
+import type { TensorSpec } from '#dist/descriptor/descriptor.js';
 import { Tensor, tensorOf, type Dtype } from '#dist/tensor/index.js';
 
 function spec(dtype: Dtype, shape: readonly number[] = [-1]): TensorSpec {

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openApiDocument, type OpenApiDocument } from '#dist/http/openapi.js';
-import type { DescriptorSpec, JsonSchema } from '#dist/service/descriptor.js';
+import type { DescriptorSpec, JsonSchema } from '#dist/descriptor/descriptor.js';
 import type { ApiManifest, Manifest } from '#dist/service/manifest.js';
 
 const anything: DescriptorSpec = { kind: 'json', schema: {} };
 
 function manifestWith(api: Partial<ApiManifest>): Manifest {
   const full: ApiManifest = { name: 'classify', route: '/v1/classify', input: anything, output: anything, ...api };
-  return { name: 'digits', version: '3', apis: [full], runners: [] };
+  return { name: 'digits', version: '3', apis: [full], runners: [], mounts: [], unavailable: [] };
 }
 
 function documentOf(api: Partial<ApiManifest>, metrics = true): OpenApiDocument {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { DescriptorSpec, MethodManifest } from '#dist/ipc/manifest.js';
+import type { ValueSpec, MethodManifest } from '#dist/ipc/manifest.js';
 import { readCallInput } from '#dist/runner/call-input.js';
 import { encodeValue, tensorOf } from '#dist/tensor/index.js';
 import { methodManifest } from '../../support/manifests.js';
@@ -9,7 +9,7 @@ const FLOATS = { kind: 'tensor', dtype: 'float32', shape: [-1, 2], allowNonFinit
 const IDS = { kind: 'tensor', dtype: 'int32', shape: [-1, -1], allowNonFinite: false } as const;
 const BATCH = { maxSize: 4, maxQueueSize: 8, maxLatencyMs: null };
 
-function method(input: DescriptorSpec, batch: MethodManifest['batch'] = BATCH): MethodManifest {
+function method(input: ValueSpec, batch: MethodManifest['batch'] = BATCH): MethodManifest {
   return methodManifest({ name: 'run', input, output: FLOATS, batch });
 }
 

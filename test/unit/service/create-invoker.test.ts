@@ -92,14 +92,18 @@ function invoker(
   timeoutMs = 0,
   runnerStream: RunnerTransport['stream'] = () => assert.fail('no stream was expected'),
 ): Invoker {
-  return createInvoker({ service, timeoutMs, transport: { call: runnerCall, stream: runnerStream } });
+  return createInvoker({
+    service,
+    timeoutMs,
+    streamLimits: { firstMs: 0, idleMs: 0, wholeMs: 0 },
+    transport: { call: runnerCall, stream: runnerStream },
+  });
 }
 
 function call(api: string, input: unknown, extra: Partial<ApiCall> = {}): ApiCall {
   return {
     api,
-    input,
-    isJson: true,
+    input: { form: 'json', json: input },
     requestId: 'id-1',
     cancellation: new Cancellation(),
     deadlineAtMs: undefined,
@@ -171,7 +175,7 @@ test('callRunner refuses a method that streams, instead of waiting for its end',
     input: 1,
     priority: 'normal',
   });
-  await assert.rejects(answer, { code: 'INVALID_INPUT', message: /"r\.count" from outside: it gives a stream/ });
+  await assert.rejects(answer, { code: 'INVALID_INPUT', message: /"r\.count" this way: it gives a stream/ });
 });
 
 /** Streams 0, 1, 2 … as many as the input says, for 0 never a value; `ended` tells why the runner was told to stop. */

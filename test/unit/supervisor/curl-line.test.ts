@@ -5,7 +5,7 @@ import { curlLine } from '#dist/supervisor/curl-line.js';
 
 function lineFor(input: DescriptorSpec, example?: unknown): string | undefined {
   const api = { name: 'a', route: '/a', input, output: input, ...(example !== undefined && { example }) };
-  const manifest: Manifest = { name: 's', version: '1', apis: [api], runners: [] };
+  const manifest: Manifest = { name: 's', version: '1', apis: [api], runners: [], mounts: [], unavailable: [] };
   return curlLine(manifest, 'http://h:1');
 }
 

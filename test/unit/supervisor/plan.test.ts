@@ -35,7 +35,7 @@ const TWO = [runner('a'), runner('b', { workers: 2 })];
 
 async function plan(command: CommandName, { options = {}, runners = TWO, machine = {} }: Given = {}): Promise<Plan> {
   const { config } = await loadConfig({ command, options, env: {} });
-  const manifest: Manifest = { name: 'svc', version: '1', apis: [], runners };
+  const manifest: Manifest = { name: 'svc', version: '1', apis: [], runners, mounts: [], unavailable: [] };
   return makePlan({ command, config, manifest, machine: { ...MACHINE, ...machine } });
 }
 

@@ -9,7 +9,7 @@ import {
   type Dtype,
   type Tensor,
 } from '../tensor/index.js';
-import type { Descriptor, TensorSpec, ValueOf } from './descriptor.js';
+import type { Descriptor, TensorSpec, TensorsSpec, ValueOf } from './descriptor.js';
 import { preview } from './json-descriptor.js';
 import { tensorFromJson, tensorToJson } from './tensor-json.js';
 
@@ -33,7 +33,7 @@ export function tensor<D extends Dtype>(
   dtype: D,
   shape: readonly number[],
   options: TensorOptions = {},
-): Descriptor<Tensor<D>> {
+): Descriptor<Tensor<D>, TensorSpec> {
   if (!Object.hasOwn(DTYPES, dtype)) {
     throw new JubakoError(
       'SERVICE_INVALID',
@@ -53,20 +53,21 @@ export function tensor<D extends Dtype>(
     allowNonFinite: options.allowNonFinite ?? false,
     ...(options.name !== undefined && { name: options.name }),
   };
-  return new TensorDescriptor(spec) as unknown as Descriptor<Tensor<D>>;
+  return new TensorDescriptor(spec) as unknown as Descriptor<Tensor<D>, TensorSpec>;
 }
 
 /** Several named tensors whose rows (axis 0) agree: `tensors({ ids: tensor('int64', [-1, 128]), mask: … })`. */
 export function tensors<F extends Readonly<Record<string, Descriptor<Tensor>>>>(
   fields: F,
   options: TensorsOptions = {},
-): Descriptor<{ readonly [K in keyof F]: ValueOf<F[K]> }> {
-  return new TensorsDescriptor(fields, options.sameRows ?? true) as unknown as Descriptor<{
-    readonly [K in keyof F]: ValueOf<F[K]>;
-  }>;
+): Descriptor<{ readonly [K in keyof F]: ValueOf<F[K]> }, TensorsSpec> {
+  return new TensorsDescriptor(fields, options.sameRows ?? true) as unknown as Descriptor<
+    { readonly [K in keyof F]: ValueOf<F[K]> },
+    TensorsSpec
+  >;
 }
 
-class TensorDescriptor implements Descriptor<Tensor> {
+class TensorDescriptor implements Descriptor<Tensor, TensorSpec> {
   readonly spec: TensorSpec;
 
   constructor(spec: TensorSpec) {
@@ -104,8 +105,8 @@ class TensorDescriptor implements Descriptor<Tensor> {
   }
 }
 
-class TensorsDescriptor implements Descriptor<Readonly<Record<string, Tensor>>> {
-  readonly spec: { readonly kind: 'tensors'; readonly fields: Readonly<Record<string, TensorSpec>> };
+class TensorsDescriptor implements Descriptor<Readonly<Record<string, Tensor>>, TensorsSpec> {
+  readonly spec: TensorsSpec;
   readonly #fields: Readonly<Record<string, Descriptor<Tensor>>>;
   readonly #sameRows: boolean;
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MAX_JSON_DEPTH, parseJson } from '#dist/service/json-value.js';
+import { MAX_JSON_DEPTH, parseJson } from '#dist/descriptor/json-value.js';
 
 for (const [what, bytes, message] of [
   ['an empty body', Buffer.alloc(0), /it is empty/],

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Models } from '#dist/grpc/models.js';
+import { Models } from '#dist/inference/models.js';
 import { defineService } from '#dist/service/define.js';
 import type { Manifest, MethodManifest, RunnerManifest } from '#dist/service/manifest.js';
 import { methodManifest, runnerManifest } from '../../support/manifests.js';
@@ -19,7 +19,7 @@ function models(runners: Readonly<Record<string, readonly string[]>>): Models {
 }
 
 function modelsOf(runners: readonly RunnerManifest[]): Models {
-  const manifest: Manifest = { name: 'sample', version: '2', apis: [], runners };
+  const manifest: Manifest = { name: 'sample', version: '2', apis: [], runners, mounts: [], unavailable: [] };
   return new Models(manifest, NO_CODE);
 }
 

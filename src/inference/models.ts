@@ -1,6 +1,6 @@
 import { JubakoError } from '../errors.js';
 import type { RunnerDefinition, ServiceDefinition } from '../service/define.js';
-import type { Descriptor, DescriptorSpec } from '../service/descriptor.js';
+import type { Descriptor, ValueSpec } from '../descriptor/descriptor.js';
 import { allRunners } from '../service/manifest-of.js';
 import type { Manifest, MethodManifest, RunnerManifest } from '../service/manifest.js';
 import { DTYPES, type Dtype } from '../tensor/index.js';
@@ -23,7 +23,7 @@ export interface Port {
 
 export interface Ports {
   /** `json`: one BYTES tensor whose elements are JSON documents, each a call of its own. */
-  readonly kind: DescriptorSpec['kind'];
+  readonly kind: ValueSpec['kind'];
   readonly list: readonly Port[];
   readonly byName: ReadonlyMap<string, Port>;
   /** `"ids", "mask"`, for messages. */
@@ -110,7 +110,7 @@ export class Models {
 }
 
 /** A method whose output is one value. */
-type ModelMethod = MethodManifest & { readonly output: DescriptorSpec };
+type ModelMethod = MethodManifest & { readonly output: ValueSpec };
 
 function isModel(method: MethodManifest): method is ModelMethod {
   return method.output.kind !== 'stream'; // M3
@@ -134,7 +134,7 @@ function toModel(
 }
 
 /** @param otherwise - the name of a lone tensor or document that has none of its own. */
-function toPorts(spec: DescriptorSpec, otherwise: string): Ports {
+function toPorts(spec: ValueSpec, otherwise: string): Ports {
   const list = toPortList(spec, otherwise);
   return {
     kind: spec.kind,
@@ -144,7 +144,7 @@ function toPorts(spec: DescriptorSpec, otherwise: string): Ports {
   };
 }
 
-function toPortList(spec: DescriptorSpec, otherwise: string): Port[] {
+function toPortList(spec: ValueSpec, otherwise: string): Port[] {
   switch (spec.kind) {
     case 'json':
       return [toPort(otherwise, 'string', [-1])];

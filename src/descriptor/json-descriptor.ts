@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import type * as AjvModule from 'ajv';
 import type { ErrorObject, ValidateFunction } from 'ajv';
 import { JubakoError } from '../errors.js';
-import type { Descriptor, JsonSchema } from './descriptor.js';
+import type { Descriptor, JsonSchema, JsonSpec } from './descriptor.js';
 
 /** A JSON Schema that carries its TypeScript type, as TypeBox's do; only the type is used. */
 export interface TypedSchema<T> {
@@ -13,15 +13,15 @@ export interface TypedSchema<T> {
  * A JSON value, checked against a JSON Schema (draft 7) where one is given.
  * The type comes from a TypeBox schema, or is named: `json<Image>({ type: 'object', … })`.
  */
-export function json<T>(schema: TypedSchema<T> & object): Descriptor<T>;
+export function json<T>(schema: TypedSchema<T> & object): Descriptor<T, JsonSpec>;
 // NoInfer: `json()` is a Descriptor<unknown> wherever it stands, instead of what its place would allow.
-export function json<T = unknown>(schema?: JsonSchema): Descriptor<NoInfer<T>>;
-export function json(schema: object = {}): Descriptor {
+export function json<T = unknown>(schema?: JsonSchema): Descriptor<NoInfer<T>, JsonSpec>;
+export function json(schema: object = {}): Descriptor<unknown, JsonSpec> {
   return new JsonDescriptor(schema as JsonSchema);
 }
 
-class JsonDescriptor implements Descriptor {
-  readonly spec: { readonly kind: 'json'; readonly schema: JsonSchema };
+class JsonDescriptor implements Descriptor<unknown, JsonSpec> {
+  readonly spec: JsonSpec;
   #validate: ValidateFunction | undefined;
 
   constructor(schema: JsonSchema) {

@@ -1,20 +1,20 @@
 import { JubakoError } from '../errors.js';
-import type { Descriptor, StreamDescriptor, StreamSpec } from './descriptor.js';
+import type { Descriptor, ItemSpec, StreamDescriptor, StreamSpec } from './descriptor.js';
 import { preview } from './json-descriptor.js';
 
 /**
- * Values one after another: the output of a method whose `run` is an async generator. `stream(json<Token>())`.
- * The caller gets an async iterable; when it stops reading, the generator ends.
+ * Values one after another: the output of a method whose `run`, or of an API whose `handler`, is an async generator.
+ * `stream(json<Token>())`. The caller gets an async iterable; when it stops reading, the generator ends.
  */
-export function stream<T>(of: Descriptor<T>): StreamDescriptor<T> {
+export function stream<T, Of extends ItemSpec>(of: Descriptor<T, Of>): StreamDescriptor<T, Of> {
   return new OfValues(of);
 }
 
-class OfValues<T> implements StreamDescriptor<T> {
-  readonly spec: StreamSpec;
-  readonly of: Descriptor<T>;
+class OfValues<T, Of extends ItemSpec> implements StreamDescriptor<T, Of> {
+  readonly spec: StreamSpec<Of>;
+  readonly of: Descriptor<T, Of>;
 
-  constructor(of: Descriptor<T>) {
+  constructor(of: Descriptor<T, Of>) {
     this.of = of;
     this.spec = { kind: 'stream', of: of.spec };
   }
