@@ -59,7 +59,7 @@ class ComputeThread {
 
   async #load(): Promise<ReadonlyMap<string, LoadedMethod>> {
     const { boot } = this.#start;
-    const service = await loadService(boot.entry);
+    const service = await loadService(boot.entry, boot.runner);
     const runner = allRunners(service).find(({ name }) => name === boot.runner);
     if (runner === undefined)
       throw new JubakoError('SERVICE_INVALID', `Cannot find the runner "${boot.runner}" in the service`);

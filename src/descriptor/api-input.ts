@@ -52,7 +52,8 @@ async function readParts<T>(
       }
     }),
   );
-  return descriptor.check(Object.fromEntries(names.map((name, i) => [name, values[i]])));
+  const all = Object.fromEntries(names.map((name, i) => [name, values[i]]));
+  return descriptor.fromParts === undefined ? descriptor.check(all) : descriptor.fromParts(all);
 }
 
 function unreadable({ spec }: Descriptor, what: string): JubakoError {

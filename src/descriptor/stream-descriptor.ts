@@ -1,6 +1,6 @@
 import { JubakoError } from '../errors.js';
 import type { Descriptor, ItemSpec, StreamDescriptor, StreamSpec } from './descriptor.js';
-import { preview } from './json-descriptor.js';
+import { preview } from './preview.js';
 
 /**
  * Values one after another: the output of a method whose `run`, or of an API whose `handler`, is an async generator.

@@ -9,8 +9,9 @@ import {
   type Dtype,
   type Tensor,
 } from '../tensor/index.js';
-import type { Descriptor, TensorSpec, TensorsSpec, ValueOf } from './descriptor.js';
-import { preview } from './json-descriptor.js';
+import type { Descriptor, SyncDescriptor, TensorFields, TensorSpec, TensorsSpec, ValueOf } from './descriptor.js';
+import { isRecord } from './json-object.js';
+import { preview } from './preview.js';
 import { tensorFromJson, tensorToJson } from './tensor-json.js';
 
 export interface TensorOptions {
@@ -33,7 +34,7 @@ export function tensor<D extends Dtype>(
   dtype: D,
   shape: readonly number[],
   options: TensorOptions = {},
-): Descriptor<Tensor<D>, TensorSpec> {
+): SyncDescriptor<Tensor<D>, TensorSpec> {
   if (!Object.hasOwn(DTYPES, dtype)) {
     throw new JubakoError(
       'SERVICE_INVALID',
@@ -53,21 +54,21 @@ export function tensor<D extends Dtype>(
     allowNonFinite: options.allowNonFinite ?? false,
     ...(options.name !== undefined && { name: options.name }),
   };
-  return new TensorDescriptor(spec) as unknown as Descriptor<Tensor<D>, TensorSpec>;
+  return new TensorDescriptor(spec) as unknown as SyncDescriptor<Tensor<D>, TensorSpec>;
 }
 
 /** Several named tensors whose rows (axis 0) agree: `tensors({ ids: tensor('int64', [-1, 128]), mask: … })`. */
 export function tensors<F extends Readonly<Record<string, Descriptor<Tensor>>>>(
   fields: F,
   options: TensorsOptions = {},
-): Descriptor<{ readonly [K in keyof F]: ValueOf<F[K]> }, TensorsSpec> {
-  return new TensorsDescriptor(fields, options.sameRows ?? true) as unknown as Descriptor<
+): SyncDescriptor<{ readonly [K in keyof F]: ValueOf<F[K]> }, TensorsSpec> {
+  return new TensorsDescriptor(fields, options.sameRows ?? true) as unknown as SyncDescriptor<
     { readonly [K in keyof F]: ValueOf<F[K]> },
     TensorsSpec
   >;
 }
 
-class TensorDescriptor implements Descriptor<Tensor, TensorSpec> {
+class TensorDescriptor implements SyncDescriptor<Tensor, TensorSpec> {
   readonly spec: TensorSpec;
 
   constructor(spec: TensorSpec) {
@@ -105,9 +106,11 @@ class TensorDescriptor implements Descriptor<Tensor, TensorSpec> {
   }
 }
 
-class TensorsDescriptor implements Descriptor<Readonly<Record<string, Tensor>>, TensorsSpec> {
+type TensorDescriptors = Readonly<Record<string, SyncDescriptor<Tensor>>>;
+
+class TensorsDescriptor implements SyncDescriptor<TensorFields, TensorsSpec> {
   readonly spec: TensorsSpec;
-  readonly #fields: Readonly<Record<string, Descriptor<Tensor>>>;
+  readonly parts: TensorDescriptors;
   readonly #sameRows: boolean;
 
   constructor(fields: Readonly<Record<string, Descriptor<Tensor>>>, sameRows: boolean) {
@@ -118,36 +121,37 @@ class TensorsDescriptor implements Descriptor<Readonly<Record<string, Tensor>>, 
       specs[name] = field.spec;
     }
     this.spec = { kind: 'tensors', fields: specs };
-    this.#fields = fields;
+    this.parts = fields as TensorDescriptors;
     this.#sameRows = sameRows;
   }
 
-  fromJson(value: unknown): Readonly<Record<string, Tensor>> {
+  fromJson(value: unknown): TensorFields {
     return this.#convert(value, (field, item) => field.fromJson(item));
   }
 
-  toJson(value: Readonly<Record<string, Tensor>>): unknown {
+  toJson(value: TensorFields): unknown {
     return Object.fromEntries(
-      Object.entries(this.#fields).map(([name, field]) => [name, field.toJson(value[name] as Tensor)]),
+      Object.entries(this.parts).map(([name, field]) => [name, field.toJson(value[name] as Tensor)]),
     );
   }
 
-  check(value: unknown): Readonly<Record<string, Tensor>> {
+  fromParts(values: Readonly<Record<string, unknown>>): TensorFields {
+    return this.#convert(values, (_field, item) => item as Tensor);
+  }
+
+  check(value: unknown): TensorFields {
     return this.#convert(value, (field, item) => field.check(item));
   }
 
-  #convert(
-    value: unknown,
-    convert: (field: Descriptor<Tensor>, item: unknown) => Tensor,
-  ): Readonly<Record<string, Tensor>> {
-    const names = Object.keys(this.#fields);
-    if (typeof value !== 'object' || value === null || Array.isArray(value) || isTensor(value)) {
+  #convert(value: unknown, convert: (field: SyncDescriptor<Tensor>, item: unknown) => Tensor): TensorFields {
+    const names = Object.keys(this.parts);
+    if (!isRecord(value) || isTensor(value)) {
       throw new JubakoError(
         'INVALID_INPUT',
         `Cannot accept ${preview(value)}: wanted an object of tensors ${names.join(', ')}`,
       );
     }
-    const unknown = Object.keys(value).find((name) => !Object.hasOwn(this.#fields, name));
+    const unknown = Object.keys(value).find((name) => !Object.hasOwn(this.parts, name));
     if (unknown !== undefined) {
       throw new JubakoError(
         'INVALID_INPUT',
@@ -157,9 +161,9 @@ class TensorsDescriptor implements Descriptor<Readonly<Record<string, Tensor>>, 
     const result: Record<string, Tensor> = {};
     let rows: number | undefined;
     for (const name of names) {
-      const item = (value as Record<string, unknown>)[name];
+      const item = Object.hasOwn(value, name) ? value[name] : undefined;
       if (item === undefined) throw new JubakoError('INVALID_INPUT', `Cannot accept the tensors: "${name}" is missing`);
-      const tensor = namingErrors(name, () => convert(this.#fields[name] as Descriptor<Tensor>, item));
+      const tensor = namingErrors(name, () => convert(this.parts[name] as SyncDescriptor<Tensor>, item));
       rows ??= tensor.rows;
       if (this.#sameRows && tensor.rows !== rows) {
         throw new JubakoError(

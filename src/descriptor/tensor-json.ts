@@ -11,7 +11,8 @@ import {
   type NumericDtype,
 } from '../tensor/index.js';
 import { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from '../tensor/float16.js';
-import { preview } from './json-descriptor.js';
+import { decodeBase64 } from './base64.js';
+import { preview } from './preview.js';
 
 // Tensors as JSON: nested lists, or `{ "shape": [1, 64], "data": [flat list] | "base64 of little-endian bytes" }`.
 // Lists are the slowest part of a JSON API (limits.md: 142 µs for 784 numbers); binary bodies cost nothing.
@@ -38,7 +39,7 @@ function fromObject(dtype: Dtype, { shape, data }: TensorObject): Tensor {
     );
   }
   const count = elementCount(shape);
-  if (typeof data === 'string' && dtype !== 'string') return tensorFromBytes(dtype, shape, Buffer.from(data, 'base64'));
+  if (typeof data === 'string' && dtype !== 'string') return tensorFromBytes(dtype, shape, decodeBase64(data, '/data'));
   if (!Array.isArray(data)) {
     throw new JubakoError(
       'INVALID_INPUT',

@@ -1,18 +1,25 @@
 import { JubakoError } from '../errors.js';
 import type { ApiDefinition, MethodDefinition, RunnerDefinition, ServiceDefinition } from './define.js';
 import type { MethodOutputSpec } from '../descriptor/descriptor.js';
+import {
+  checkApiInput,
+  checkApiOutput,
+  checkMethodInput,
+  checkMethodOutput,
+  type Refuse,
+} from './check-descriptors.js';
+import { checkExtensions } from './check-extensions.js';
+import { checkRoute } from './check-route.js';
 import { allRunners, batchOf, routeOf } from './manifest-of.js';
 
-// What a service may be, beyond what the types say: JavaScript services have no types, and numbers have bounds.
+// What a service may be, beyond what the types say: JavaScript services have no types, and numbers have bounds. What only
+// values can tell, such as whether an example fits its input, is `prepareService`'s.
 
 /** Names become file names, labels and protocol fields: the reference allows 63 characters as well. */
 const NAME = /^[A-Za-z0-9](?:[\w.-]{0,61}[A-Za-z0-9])?$/;
-const RESERVED_ROUTES = new Set(['/', '/livez', '/readyz', '/healthz', '/metrics', '/docs.json']);
 const MAX_WORKERS = 1024;
 const MAX_THREADS = 256;
 const MAX_CONCURRENCY = 4096;
-
-type Refuse = (why: string) => never;
 
 /** @throws {JubakoError} SERVICE_INVALID - names the runner, method or API, the value, and what was wanted. */
 export function checkService(service: ServiceDefinition): void {
@@ -34,6 +41,7 @@ export function checkService(service: ServiceDefinition): void {
     if (!NAME.test(name)) refuse(`the API name "${name}" must be 1 to 63 letters, digits, ".", "_" or "-"`);
     checkApi(name, api, routes, refuse);
   }
+  checkExtensions(service, routes, refuse);
 }
 
 function checkRunner(runner: RunnerDefinition, refuse: Refuse): void {
@@ -67,8 +75,8 @@ function checkPlacement({ placement, resources, workers }: RunnerDefinition, who
 
 function checkMethod(method: MethodDefinition, label: string, refuse: Refuse): void {
   if (typeof method.run !== 'function') refuse(`${label} has no run() function`);
-  method.input.prepare?.();
-  method.output.prepare?.();
+  checkMethodInput(method.input, `${label}: its input`, refuse);
+  checkMethodOutput(method.output, `${label}: its output`, refuse);
   checkCount(method.concurrency, `${label}: concurrency`, MAX_CONCURRENCY, refuse);
   if (method.batch === undefined) return;
   const { maxSize, maxQueueSize, maxLatencyMs } = batchOf(method);
@@ -110,20 +118,11 @@ function checkCycles({ runners }: ServiceDefinition, refuse: Refuse): void {
 
 function checkApi(name: string, api: ApiDefinition, routes: Map<string, string>, refuse: Refuse): void {
   if (typeof api.handler !== 'function') refuse(`API "${name}" has no handler() function`);
+  checkApiInput(api.input, `API "${name}": its input`, refuse);
+  checkApiOutput(api.output, `API "${name}": its output`, refuse);
   const route = routeOf(name, api);
-  if (!/^\/[^?#:*\s]*$/.test(route) || route.startsWith('//'))
-    refuse(`the route "${route}" of API "${name}" must start with one "/" and hold no "?", "#", ":", "*" or space`);
-  if (RESERVED_ROUTES.has(route) || route === '/v2' || route.startsWith('/v2/') || route.startsWith('/jubako/'))
-    refuse(`the route "${route}" of API "${name}" is reserved`);
+  checkRoute(route, `the route "${route}" of API "${name}"`, refuse);
   const other = routes.get(route);
   if (other !== undefined) refuse(`the APIs "${other}" and "${name}" have the same route "${route}"`);
   routes.set(route, name);
-  api.input.prepare?.();
-  api.output.prepare?.();
-  if (api.example === undefined) return;
-  try {
-    api.input.fromJson(api.example);
-  } catch (thrown) {
-    refuse(`the example of API "${name}" does not fit its input: ${JubakoError.from(thrown).message}`);
-  }
 }

@@ -157,7 +157,7 @@ export type RunnersOf<List extends readonly AnyRunnerDefinition[]> = {
 };
 
 /** A stream is there at once and fails while it is read; everything else is a promise. */
-type Returned<T> = T extends AsyncIterable<unknown> ? T : Promise<T>;
+type Returned<T> = [T] extends [AsyncIterable<unknown>] ? T : Promise<T>;
 
 const SERVICE = Symbol.for('jubako.service');
 
@@ -228,7 +228,7 @@ export function defineService<const List extends readonly AnyRunnerDefinition[],
       readonly handler: (
         input: K extends keyof In ? In[K] : never,
         context: HandlerContext<RunnersOf<List>>,
-      ) => Out[K] | Promise<Out[K]>;
+      ) => MaybePromise<NoInfer<Out[K]>>;
     };
   };
 }): ServiceDefinition<In, Out> {

@@ -22,7 +22,7 @@ export type HttpPlugin<Runners = AnyRunners> = (
 
 export interface HttpPluginContext<Runners = AnyRunners> {
   /** What handlers of APIs get, for a request of a route of your own: runners, signal and id belong to that request. */
-  contextOf(request: FastifyRequest): HandlerContext<Runners>;
+  contextOf(this: void, request: FastifyRequest): HandlerContext<Runners>;
 }
 
 /** Services and interceptors for the gRPC side of a service. */
@@ -41,7 +41,7 @@ export interface GrpcService<Runners = AnyRunners> {
 
 export interface GrpcServiceContext<Runners = AnyRunners> {
   /** What handlers of APIs get, for a call that a handler was given. */
-  contextOf(call: { readonly metadata: Metadata }): HandlerContext<Runners>;
+  contextOf(this: void, call: { readonly metadata: Metadata }): HandlerContext<Runners>;
 }
 
 /** A foreign HTTP application: running elsewhere, or started and kept running by Jubako. */

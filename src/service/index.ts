@@ -1,6 +1,15 @@
 export * from './define.js';
 export type * from './extensions.js';
 export type * from '../descriptor/descriptor.js';
+export { bytes, type BytesOptions, type BytesValue } from '../descriptor/bytes-descriptor.js';
+export type { Cell, ColumnData, ColumnTypes } from '../descriptor/column-types.js';
+export { file, type FileInput, type FileOptions, type FileValue } from '../descriptor/file-descriptor.js';
+export { image, type ImageOptions, type ImageTensor } from '../descriptor/image-descriptor.js';
 export { json, type TypedSchema } from '../descriptor/json-descriptor.js';
+export { multipart, type MultipartOptions, type MultipartValue } from '../descriptor/multipart-descriptor.js';
+export type { StandardIssue, StandardResult, StandardSchema } from '../descriptor/standard-schema.js';
 export { stream } from '../descriptor/stream-descriptor.js';
+export { Table, type TableColumns, type TableRow, type TableRowInput } from '../descriptor/table.js';
+export { table, type TableOptions } from '../descriptor/table-descriptor.js';
 export { tensor, tensors, type TensorOptions, type TensorsOptions } from '../descriptor/tensor-descriptor.js';
+export { text, type TextOptions } from '../descriptor/text-descriptor.js';

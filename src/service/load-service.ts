@@ -2,12 +2,15 @@ import { JubakoError } from '../errors.js';
 import type { EntryPoint } from '../ipc/manifest.js';
 import { checkService } from './check-service.js';
 import { isServiceDefinition, type ServiceDefinition } from './define.js';
+import { prepareService } from './prepare-service.js';
 
 /**
- * Imports the module of a service and finds the service in it. Runs the user's top-level code: never in the primary.
+ * Imports the module of a service, finds the service in it, and makes it ready for requests. Runs the user's top-level code:
+ * never in the primary.
+ * @param runner - name of the one whose compute thread asks; undefined: an API worker, or the describer.
  * @throws {JubakoError} SERVICE_INVALID - the module throws, exports no service, or the service contradicts itself.
  */
-export async function loadService(entry: EntryPoint): Promise<ServiceDefinition> {
+export async function loadService(entry: EntryPoint, runner?: string): Promise<ServiceDefinition> {
   let exports: Record<string, unknown>;
   try {
     exports = (await import(entry.url)) as Record<string, unknown>;
@@ -22,6 +25,7 @@ export async function loadService(entry: EntryPoint): Promise<ServiceDefinition>
   }
   const service = pickService(exports, entry);
   checkService(service);
+  await prepareService(service, runner);
   return service;
 }
 

@@ -3,7 +3,7 @@ import { didYouMean } from '../config/did-you-mean.js';
 import { readFailure } from '../config/read-file.js';
 import { JubakoError } from '../errors.js';
 import type { BatchOptions } from '../service/define.js';
-import { preview } from '../descriptor/json-descriptor.js';
+import { preview } from '../descriptor/preview.js';
 import type { VersionPolicy } from './model-versions.js';
 import type { OnnxRunnerOptions } from '../onnx/onnx-runner.js';
 

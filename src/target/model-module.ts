@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { JubakoError } from '../errors.js';
-import type { EntryPoint } from '../ipc/manifest.js';
+import type { EntryPoint, UnavailableModel } from '../ipc/manifest.js';
 import { findModels, findSingleModel, type FoundModels } from './model-repository.js';
 import { stemOf } from '../onnx/onnx-model.js';
 import type { ModelTarget } from './resolve-target.js';
@@ -12,6 +12,7 @@ import type { ModelTarget } from './resolve-target.js';
 
 export interface ModelModule {
   readonly entry: EntryPoint;
+  readonly unavailable: readonly UnavailableModel[];
   /** What was left out and why, a sentence each. */
   readonly warnings: readonly string[];
 }
@@ -28,14 +29,15 @@ export async function compileModels(target: ModelTarget, outDir: string, strict:
   const name = target.kind === 'model' ? stemOf(path) : toServiceName(basename(path));
   const found = target.kind === 'model' ? findSingleModel(path, name) : await findModels(path, name);
   refuseProblems(found, path, strict);
-  const { models, sources, problems, notes } = found;
+  const { models, sources, unavailable, problems, notes } = found;
   const source =
     `import { modelService } from ${JSON.stringify(MODEL_SERVICE)};\n` +
     `export default modelService(${JSON.stringify({ name, models }, null, 2)});\n`;
   const hash = createHash('sha256').update(source).digest('hex').slice(0, 16);
   const file = join(outDir, `models-${hash}.mjs`);
   await writeFile(file, source, { mode: 0o600 });
-  return { entry: { url: pathToFileURL(file).href, exportName: '', sources }, warnings: [...problems, ...notes] };
+  const entry = { url: pathToFileURL(file).href, exportName: '', sources };
+  return { entry, unavailable, warnings: [...problems, ...notes] };
 }
 
 function refuseProblems({ models, problems }: FoundModels, path: string, strict: boolean): void {

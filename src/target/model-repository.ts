@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { JubakoError } from '../errors.js';
+import type { UnavailableModel } from '../ipc/manifest.js';
 import { checkService } from '../service/check-service.js';
 import { DEFAULT_MODEL_CONFIG, readModelConfig } from './model-config.js';
 import { modelService, namesOf, type ServedModel } from './model-service.js';
@@ -15,11 +16,15 @@ export interface FoundModels {
   readonly models: readonly ServedModel[];
   /** Files that were read, or that the models will read. */
   readonly sources: readonly string[];
-  /** Why models or versions are not among `models`, a sentence each. */
+  /** Models and versions that are not among `models`. */
+  readonly unavailable: readonly UnavailableModel[];
+  /** The same, and what else was meant to be a model, a sentence each. */
   readonly problems: readonly string[];
   /** What the owner of the repository may not expect, a sentence each. */
   readonly notes: readonly string[];
 }
+
+type FoundModel = Omit<FoundModels, 'problems'>;
 
 const MODEL_FILE = 'model.onnx';
 const CONFIG_FILE = 'config.yaml';
@@ -43,7 +48,7 @@ export function isModelRepository(folder: string): boolean {
 export function findSingleModel(file: string, name: string): FoundModels {
   const { sources, ...model } = readOnnxModel(file);
   const served = { name, version: '1', isDefault: true, hasVersions: false, model, options: {} };
-  return { models: [served], sources, problems: [], notes: notesOn(served) };
+  return { models: [served], sources, unavailable: [], problems: [], notes: notesOn(served) };
 }
 
 /**
@@ -51,38 +56,46 @@ export function findSingleModel(file: string, name: string): FoundModels {
  * @param service - the name of the service that will serve them.
  */
 export async function findModels(folder: string, service: string): Promise<FoundModels> {
-  const problems = filesOf(folder)
+  const loose = filesOf(folder)
     .filter((name) => ONNX.test(name))
     .map((name) => `${join(folder, name)} is not served; put it into ${wantedFile(folder, name.replace(ONNX, ''))}`);
-  const found: FoundModels[] = [];
+  const found: FoundModel[] = [];
   const names = new Set<string>();
   for (const name of foldersOf(folder)) {
     const one = await findModel(folder, name, service);
     const taken = one.models.flatMap(namesOf).find((other) => names.has(other));
     if (taken === undefined) found.push(one);
-    else problems.push(`model "${name}": another model already serves the name "${taken}"`);
+    else found.push(noModel(name, `another model already serves the name "${taken}"`));
     for (const other of one.models.flatMap(namesOf)) names.add(other);
   }
+  const unavailable = found.flatMap((one) => one.unavailable);
   return {
     models: found.flatMap(({ models }) => models),
     sources: found.flatMap(({ sources }) => sources),
-    problems: [...problems, ...found.flatMap((one) => one.problems)],
+    unavailable,
+    problems: [...loose, ...unavailable.map(problemOf)],
     notes: found.flatMap(({ notes }) => notes),
   };
 }
 
-async function findModel(repository: string, name: string, service: string): Promise<FoundModels> {
+async function findModel(repository: string, name: string, service: string): Promise<FoundModel> {
   try {
     return await findVersions(repository, name, service);
   } catch (thrown) {
-    const problem = `model "${name}": ${thrown instanceof Error ? thrown.message : String(thrown)}`;
-    return { models: [], sources: [], problems: [problem], notes: [] };
+    return noModel(name, thrown instanceof Error ? thrown.message : String(thrown));
   }
 }
 
-async function findVersions(repository: string, name: string, service: string): Promise<FoundModels> {
+function noModel(name: string, reason: string): FoundModel {
+  return { models: [], sources: [], unavailable: [{ name, version: '', reason }], notes: [] };
+}
+
+function problemOf({ name, version, reason }: UnavailableModel): string {
+  return `model "${name}"${version === '' ? '' : ` version ${version}`}: ${reason}`;
+}
+
+async function findVersions(repository: string, name: string, service: string): Promise<FoundModel> {
   const folder = join(repository, name);
-  const label = `model "${name}"`;
   const configFile = join(folder, CONFIG_FILE);
   const hasConfig = existsSync(configFile);
   const config = hasConfig ? await readModelConfig(configFile) : DEFAULT_MODEL_CONFIG;
@@ -91,24 +104,26 @@ async function findVersions(repository: string, name: string, service: string): 
 
   const models: ServedModel[] = [];
   const sources = hasConfig ? [configFile] : [];
-  const problems = missing.map(
-    (version) => `${label} version ${version}: ${CONFIG_FILE} asks for it, and there is only ${available.join(', ')}`,
-  );
+  const unavailable = missing.map((version) => {
+    const reason = `${CONFIG_FILE} asks for it, and there is only ${available.join(', ')}`;
+    return { name, version: String(version), reason };
+  });
   if (available.length === 0 && (hasConfig || looksLikeModel(folder)))
-    problems.push(`${label} has no version; wanted ${wantedFile(repository, name)}`);
-  for (const version of served) {
+    unavailable.push({ name, version: '', reason: `it has no version; wanted ${wantedFile(repository, name)}` });
+  for (const version of served.map(String)) {
     try {
       const isDefault = models.length === 0; // of those that can be served, the highest
-      const { sources: read, ...model } = readOnnxModel(join(folder, String(version), MODEL_FILE));
-      const one = { name, version: String(version), isDefault, hasVersions: true, model, options: config.runner };
+      const { sources: read, ...model } = readOnnxModel(join(folder, version, MODEL_FILE));
+      const one = { name, version, isDefault, hasVersions: true, model, options: config.runner };
       checkService(modelService({ name: service, models: [one] }));
       models.push(one);
       sources.push(...read);
     } catch (thrown) {
-      problems.push(`${label} version ${version}: ${JubakoError.from(thrown).message}`);
+      unavailable.push({ name, version, reason: JubakoError.from(thrown).message });
     }
   }
-  return { models, sources, problems, notes: [...notesOnFiles(folder, label), ...models.flatMap(notesOn)] };
+  const notes = [...notesOnFiles(folder, name), ...models.flatMap(notesOn)];
+  return { models, sources, unavailable, notes };
 }
 
 /** A model that could perhaps be batched and is not is slower than its owner thinks. */
@@ -120,10 +135,10 @@ function notesOn({ name, version, model, options }: ServedModel): string[] {
   ];
 }
 
-function notesOnFiles(folder: string, label: string): string[] {
+function notesOnFiles(folder: string, name: string): string[] {
   return filesOf(folder)
     .filter((file) => UNREAD_CONFIG_FILES.includes(file))
-    .map((file) => `${label}: its ${file} is not read; settings go into ${CONFIG_FILE}`);
+    .map((file) => `model "${name}": its ${file} is not read; settings go into ${CONFIG_FILE}`);
 }
 
 /** Whether a folder was meant to be a model; settings of its own do not make it one, any folder may have such a file. */
