@@ -1,6 +1,7 @@
 import { JubakoError } from '../errors.js';
 import { dtypeFromWire, DTYPES, type NumericDtype } from './dtype.js';
 import { formatShape, MAX_ELEMENTS, Tensor, tensorFromBytes, viewData } from './tensor.js';
+import { utf8 } from './utf8.js';
 import {
   FORM_BYTES,
   FORM_JSON,
@@ -107,7 +108,7 @@ function readStrings(body: Uint8Array, start: number, dataBytes: number, count: 
     const textAt = at + 4;
     at = textAt <= end ? textAt + readU32(body, at) : Infinity;
     if (at > end) throw malformed(`string ${i} of ${count} reaches past the end of its tensor`);
-    elements.push(textOf(body, textAt, at));
+    elements.push(utf8.read(body, textAt, at));
   }
   if (at !== end) throw malformed(`${end - at} bytes follow the last string of a tensor`);
   return elements;
@@ -161,17 +162,12 @@ function partOf(placeholder: Record<string, unknown>, parts: readonly Part[]): P
 }
 
 function parseText(body: Uint8Array, start: number, end: number): unknown {
-  const text = textOf(body, start, end);
+  const text = utf8.read(body, start, end);
   try {
     return JSON.parse(text);
   } catch (cause) {
     throw new JubakoError('LINK_PROTOCOL', `Cannot read a value: ${(cause as Error).message}`, { cause });
   }
-}
-
-function textOf(body: Uint8Array, start: number, end: number): string {
-  const bytes = body instanceof Buffer ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-  return bytes.toString('utf8', start, end);
 }
 
 function unknownForm(body: Uint8Array): JubakoError {

@@ -2,6 +2,7 @@ import { JubakoError } from '../errors.js';
 import { byteLengthOf, chunksOf } from './chunked-tensor.js';
 import { DTYPES } from './dtype.js';
 import { formatShape, isNumericTensor, Tensor } from './tensor.js';
+import { utf8 } from './utf8.js';
 import {
   FORM_BYTES,
   FORM_JSON,
@@ -50,17 +51,17 @@ export function encodeJsonText(text: Uint8Array): EncodedValue {
 
 function encodeJson(value: unknown): EncodedValue {
   const text = stringify(value);
-  const byteLength = 1 + Buffer.byteLength(text);
-  const head = Buffer.allocUnsafe(byteLength);
+  const byteLength = 1 + utf8.byteLengthOf(text);
+  const head = utf8.allocate(byteLength);
   head[0] = FORM_JSON;
-  head.write(text, 1);
+  utf8.write(head, text, 1);
   return { head, parts: NO_PARTS, byteLength };
 }
 
 function encodeTensor(tensor: Tensor): EncodedValue {
   const parts = dataOf(tensor);
   const dataBytes = byteLengthOf(parts);
-  const head = Buffer.allocUnsafe(tensorHeadBytes(tensor));
+  const head = utf8.allocate(tensorHeadBytes(tensor));
   writeTensorHead(head, tensor, dataBytes);
   return { head, parts, byteLength: head.byteLength + dataBytes };
 }
@@ -68,18 +69,18 @@ function encodeTensor(tensor: Tensor): EncodedValue {
 function encodeTree(value: object): EncodedValue {
   const parts: Part[] = [];
   const text = stringify(withPlaceholders(value, parts, []));
-  const textBytes = Buffer.byteLength(text);
-  const head = Buffer.alloc(TREE_HEAD_BYTES + pad8(textBytes));
+  const textBytes = utf8.byteLengthOf(text);
+  const head = utf8.allocate(TREE_HEAD_BYTES + pad8(textBytes)).fill(0);
   head[0] = FORM_TREE;
   writeU32(head, 4, textBytes);
   writeU32(head, 8, parts.length);
-  head.write(text, TREE_HEAD_BYTES);
+  utf8.write(head, text, TREE_HEAD_BYTES);
   const pieces: Uint8Array[] = [];
   let byteLength = head.byteLength;
   for (const part of parts) {
     const data = part instanceof Tensor ? dataOf(part) : [part];
     const dataBytes = byteLengthOf(data);
-    const partHead = Buffer.allocUnsafe(part instanceof Tensor ? tensorHeadBytes(part) : PART_HEAD_BYTES);
+    const partHead = utf8.allocate(part instanceof Tensor ? tensorHeadBytes(part) : PART_HEAD_BYTES);
     if (part instanceof Tensor) writeTensorHead(partHead, part, dataBytes);
     else writePartHead(partHead, FORM_BYTES, 0, 0, dataBytes);
     const padBytes = pad8(dataBytes) - dataBytes;
@@ -189,11 +190,11 @@ function dataOf(tensor: Tensor): readonly Uint8Array[] {
 
 function encodeStrings(elements: readonly string[]): Uint8Array {
   let byteLength = 0;
-  for (const element of elements) byteLength += 4 + Buffer.byteLength(element);
-  const bytes = Buffer.allocUnsafe(byteLength);
+  for (const element of elements) byteLength += 4 + utf8.byteLengthOf(element);
+  const bytes = utf8.allocate(byteLength);
   let at = 0;
   for (const element of elements) {
-    const elementBytes = bytes.write(element, at + 4);
+    const elementBytes = utf8.write(bytes, element, at + 4);
     writeU32(bytes, at, elementBytes);
     at += 4 + elementBytes;
   }
