@@ -1,6 +1,6 @@
 import { loadConfig } from '../config/load-config.js';
 import type { OutputSpec } from '../descriptor/descriptor.js';
-import type { RunnerManifest } from '../service/manifest.js';
+import type { MountManifest, RunnerManifest } from '../service/manifest.js';
 import { DEFAULT_TARGET, takeSwitch, type Command, type TargetDescription } from './command.js';
 
 export const check: Command = {
@@ -29,9 +29,17 @@ function describe({ manifest, plan }: TargetDescription): string {
     ...(apis.length === 0 ? ['  none'] : apis),
     'Runners:',
     ...(runners.length === 0 ? ['  none'] : runners),
+    ...(manifest.mounts.length === 0 ? [] : ['Mounts:', ...manifest.mounts.map(describeMount)]),
     'On this machine:',
     ...plan.map((line) => `  ${line}`),
   ].join('\n');
+}
+
+function describeMount({ path, upstream, command, stripPath }: MountManifest): string {
+  const where = command === null ? (upstream ?? '') : command.argv.join(' ');
+  const readyPath = command === null ? null : command.readyPath;
+  const ready = readyPath === null ? '' : `, ready when ${readyPath} answers`;
+  return `  ${path}: ${where}${ready}${stripPath ? '' : `, sees its paths with ${path}`}`;
 }
 
 function describeRunner(runner: RunnerManifest): string[] {

@@ -38,5 +38,6 @@ function toJson(loaded: LoadedConfig): string {
 /** A secret shows only whether it is set. */
 function shownValue(setting: Setting, loaded: LoadedConfig): unknown {
   const value = loaded.config[setting.name];
-  return setting.sensitive === true && value !== null ? MASK : value;
+  const isUnset = value === null || (Array.isArray(value) && value.length === 0);
+  return setting.sensitive === true && !isUnset ? MASK : value;
 }

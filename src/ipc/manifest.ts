@@ -17,6 +17,7 @@ export interface Manifest {
 /** A version of a model that isn't served, and why, for people. */
 export interface UnavailableModel {
   readonly name: string;
+  /** Empty: the model as a whole. */
   readonly version: string;
   readonly reason: string;
 }

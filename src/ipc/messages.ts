@@ -1,6 +1,6 @@
 import type { ErrorBody } from '../errors.js';
 import type { EntryPoint, Manifest } from './manifest.js';
-import type { DescriberBoot, WorkerBoot } from './worker-boot.js';
+import type { DescriberBoot, UnloadedRunners, WorkerBoot } from './worker-boot.js';
 
 // Control messages between the primary and its workers. Tensors and request bodies never travel here.
 // I1 A message that one side does not know is a bug of ours and throws there; both sides always run the same version.
@@ -19,10 +19,26 @@ export type FromWorker =
   | { readonly type: 'accepted'; readonly connectionId: number }
   /** Was draining and did not take it; give it to another. */
   | { readonly type: 'rejected'; readonly connectionId: number }
-  /** What was counted since the last such message. Comes every second, as the sign that the event loop turns. */
-  | { readonly type: 'metrics'; readonly delta: MetricsDelta }
+  /**
+   * What was counted since the last such message. Comes every second, as the sign that the event loop turns; and in answer
+   * to `deltaWanted`, whose `collectId` it then has.
+   */
+  | { readonly type: 'metrics'; readonly delta: MetricsDelta; readonly collectId: number | null }
   /** Wants the text of all processes together, answered by `metricsText`. */
   | { readonly type: 'metricsWanted'; readonly requestId: number }
+  /** Wants the counters of all processes together whose series begin with `prefix`, answered by `counters`. */
+  | { readonly type: 'countersWanted'; readonly requestId: number; readonly prefix: string }
+  /** A client wants runners loaded or unloaded, answered by `modelAnswered`. */
+  | {
+      readonly type: 'modelAsked';
+      readonly requestId: number;
+      readonly action: 'load' | 'unload';
+      readonly runners: readonly string[];
+    }
+  /** Wants to let `count` requests of a client pass, answered by `tokens`. */
+  | { readonly type: 'tokensWanted'; readonly requestId: number; readonly client: string; readonly count: number }
+  /** Acts by the runner map that came with this `confirm`. */
+  | { readonly type: 'runnerMapTaken'; readonly confirmId: number }
   /** The describer's answer. */
   | {
       readonly type: 'described';
@@ -39,9 +55,30 @@ export type ToWorker =
   /** A raw TCP connection comes with it as handle. */
   | { readonly type: 'connection'; readonly connectionId: number }
   | { readonly type: 'drain'; readonly graceMs: number }
-  /** Runner name → addresses; replaces the map before. No address at all: that runner has failed, nobody need wait for it. */
-  | { readonly type: 'runnerMap'; readonly map: Readonly<Record<string, readonly string[]>> }
-  | { readonly type: 'metricsText'; readonly requestId: number; readonly text: string };
+  | {
+      readonly type: 'runnerMap';
+      /** Runner name → addresses; replaces the map before. No address at all: nobody need wait for that runner. */
+      readonly map: Readonly<Record<string, readonly string[]>>;
+      readonly unloaded: UnloadedRunners;
+      /** Wanted: `runnerMapTaken`, as soon as no call is made by the map before. */
+      readonly confirm: MapConfirmation | null;
+    }
+  | { readonly type: 'metricsText'; readonly requestId: number; readonly text: string }
+  | { readonly type: 'counters'; readonly requestId: number; readonly counters: Readonly<Record<string, number>> }
+  /** Done in every process, or why not. */
+  | { readonly type: 'modelAnswered'; readonly requestId: number; readonly error: ErrorBody | null }
+  /** How many of the requests may pass, and how long it takes until one more may. */
+  | { readonly type: 'tokens'; readonly requestId: number; readonly granted: number; readonly waitMs: number }
+  /** Wanted at once: what was counted since the last `metrics`. */
+  | { readonly type: 'deltaWanted'; readonly collectId: number }
+  /** Paths of the mounts whose applications have not been ready yet. */
+  | { readonly type: 'mounts'; readonly starting: readonly string[] };
+
+export interface MapConfirmation {
+  readonly confirmId: number;
+  /** Runners whose workers the callers should be connected to first. */
+  readonly connectedTo: readonly string[];
+}
 
 /** Series name with its labels → amount. Histograms travel as their bucket counters. */
 export interface MetricsDelta {

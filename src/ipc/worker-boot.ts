@@ -26,6 +26,20 @@ export interface WorkerBoot {
   readonly runner: RunnerBoot | null;
   /** For an API worker: the runners that live in it. */
   readonly embedded: readonly EmbeddedRunner[];
+  /** As in the message `runnerMap`. */
+  readonly unloaded: UnloadedRunners;
+  /** For an API worker. */
+  readonly mounts: MountsBoot;
+}
+
+/** Runners that were unloaded on request → why they are, for people. */
+export type UnloadedRunners = Readonly<Record<string, string>>;
+
+export interface MountsBoot {
+  /** Path of a mount → `http://host:port` of its application. */
+  readonly urls: Readonly<Record<string, string>>;
+  /** As in the message `mounts`. */
+  readonly starting: readonly string[];
 }
 
 export interface RunnerBoot {

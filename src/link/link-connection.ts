@@ -12,6 +12,7 @@ import { FrameReader } from './frame-reader.js';
 import { bodyOf, FrameWriter } from './frame-writer.js';
 import { FIRST_FRAME_MAX_BYTES, LINK_VERSION, parseServerHello, type LinkMethod, type ServerHello } from './hello.js';
 import type { CallHolder, OutgoingCall } from './outgoing-call.js';
+import { Pings } from './pings.js';
 import { ReportedLoad } from './reported-load.js';
 import { SentCalls } from './sent-calls.js';
 import { Silence } from './silence.js';
@@ -61,6 +62,7 @@ export class LinkConnection implements CallHolder, WorkerView {
   readonly #calls = new SentCalls();
   readonly #connecting: { destroy(): void };
   readonly #silence = new Silence();
+  readonly #pings = new Pings();
   readonly #reader = new FrameReader(FIRST_FRAME_MAX_BYTES, (frame) => {
     this.#onFrame(frame);
   });
@@ -148,7 +150,14 @@ export class LinkConnection implements CallHolder, WorkerView {
   /** Asks for a sign of life; `onHeard` is called once, at the next bytes. */
   ask(onHeard: () => void): void {
     this.#onHeard.push(onHeard);
-    this.#writer?.plain(FRAME.ping, 0);
+    this.#ping();
+  }
+
+  /** Resolves when the worker has read all that was sent to it, answered or not, or the connection is closed. */
+  async whenRead(): Promise<void> {
+    if (this.#calls.size === 0) return;
+    this.#ping();
+    await this.#pings.whenAnswered();
   }
 
   /** No new calls; closes when the open ones are answered. */
@@ -170,7 +179,7 @@ export class LinkConnection implements CallHolder, WorkerView {
       case 'quiet':
         return;
       case 'ask':
-        return this.#writer.plain(FRAME.ping, 0);
+        return this.#ping();
       case 'lost':
         return this.destroy(
           new JubakoError('RUNNER_LOST', `it has said nothing for ${this.#silence.silentMs} ms, pings included`),
@@ -223,7 +232,9 @@ export class LinkConnection implements CallHolder, WorkerView {
       case FRAME.error:
         return this.#onError(frame);
       case FRAME.load:
+        return this.load.saw(readLoadMeta(frame), this.#heardAtMs);
       case FRAME.pong:
+        this.#pings.answered();
         return this.load.saw(readLoadMeta(frame), this.#heardAtMs);
       case FRAME.begun:
         return this.#onBegun(frame.id);
@@ -330,6 +341,12 @@ export class LinkConnection implements CallHolder, WorkerView {
     }
   }
 
+  #ping(): void {
+    if (this.#writer === undefined) return;
+    this.#pings.sent();
+    this.#writer.plain(FRAME.ping, 0);
+  }
+
   #leave(): void {
     this.#state = 'leaving';
     this.#writer?.plain(FRAME.goodbye, 0);
@@ -353,6 +370,7 @@ export class LinkConnection implements CallHolder, WorkerView {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     this.#reader.stop();
+    this.#pings.end();
     const calls = this.#calls.takeAll();
     for (const call of calls) call.holder = undefined;
     this.#owner.onClosed(this, error, calls);

@@ -90,6 +90,11 @@ export class LinkSlot implements LinkConnectionOwner {
     else this.#connection?.retire();
   }
 
+  /** See `LinkConnection.whenRead`. */
+  async whenRead(): Promise<void> {
+    await Promise.all(this.#all().map((connection) => connection.whenRead()));
+  }
+
   /** Cuts what is left after `retire`. */
   destroy(error: JubakoError): void {
     for (const connection of this.#all()) connection.destroy(error);

@@ -25,6 +25,7 @@ export interface RunnerLinksOptions {
 }
 
 interface ReadyWaiter {
+  readonly only: readonly string[] | undefined;
   readonly resolve: () => void;
   readonly reject: (error: JubakoError) => void;
 }
@@ -48,11 +49,14 @@ export class RunnerLinks {
     this.setMap(options.map);
   }
 
-  /** Resolves when every runner of the map has a worker that is ready; rejects only when `close` comes first. */
-  async whenReady(): Promise<void> {
+  /**
+   * Resolves when every runner of the map has a worker that is ready; rejects only when `close` comes first.
+   * @param only - waits for these alone; one that is not in the map, or leaves it, is not waited for.
+   */
+  async whenReady(only?: readonly string[]): Promise<void> {
     if (this.#isClosed) throw closed();
-    if (this.readiness().ready) return;
-    await new Promise<void>((resolve, reject) => this.#readyWaiters.push({ resolve, reject }));
+    if (this.#areReady(only)) return;
+    await new Promise<void>((resolve, reject) => this.#readyWaiters.push({ only, resolve, reject }));
   }
 
   readiness(): LinkReadiness {
@@ -63,9 +67,13 @@ export class RunnerLinks {
   /**
    * What `readiness` says, proved: each runner has a worker that was heard of in the last `withinMs`, or answers a ping in
    * that time. Resolves by then, never rejects.
+   * @param only - asks this runner alone; one that is not in the map is not ready.
    */
-  async probe(withinMs: number): Promise<LinkReadiness> {
-    const probed = [...this.#pools].map(async ([runner, pool]) => ({ runner, reason: await pool.probe(withinMs) }));
+  async probe(withinMs: number, only?: string): Promise<LinkReadiness> {
+    const pools = only === undefined ? [...this.#pools] : [[only, this.#pools.get(only)] as const];
+    const probed = pools.map(async ([runner, pool]) => {
+      return { runner, reason: pool === undefined ? 'it is not in the runner map' : await pool.probe(withinMs) };
+    });
     for (const { runner, reason } of await Promise.all(probed)) {
       if (reason !== undefined) return { ready: false, runner, reason };
     }
@@ -88,6 +96,14 @@ export class RunnerLinks {
     }
     for (const [runner, pool] of this.#pools) if (!Object.hasOwn(map, runner)) this.#retirePool(runner, pool);
     this.#tellReady();
+  }
+
+  /**
+   * Resolves when the workers of runners that have left the map have read the calls that were sent to them: they may be told
+   * to stop now, and answer them.
+   */
+  async whenLeft(): Promise<void> {
+    await Promise.all([...this.#retired].map((pool) => pool.whenRead()));
   }
 
   /**
@@ -173,8 +189,17 @@ export class RunnerLinks {
   }
 
   #tellReady(): void {
-    if (this.#readyWaiters.length === 0 || !this.readiness().ready) return;
-    for (const waiter of this.#readyWaiters.splice(0)) waiter.resolve();
+    if (this.#readyWaiters.length === 0) return;
+    const waiters = this.#readyWaiters;
+    this.#readyWaiters = waiters.filter(({ only }) => !this.#areReady(only));
+    for (const waiter of waiters) if (!this.#readyWaiters.includes(waiter)) waiter.resolve();
+  }
+
+  #areReady(only: readonly string[] | undefined): boolean {
+    for (const [runner, pool] of this.#pools) {
+      if (!pool.isReady && (only === undefined || only.includes(runner))) return false;
+    }
+    return true;
   }
 
   #unknownRunner(request: LinkRequest): JubakoError {

@@ -94,6 +94,11 @@ export class RunnerPool implements LinkSlotOwner, CallHolder {
     this.#endIfEmpty();
   }
 
+  /** Resolves when each worker that was left has read the calls that were sent to it, or is gone. */
+  async whenRead(): Promise<void> {
+    await Promise.all([...this.#retired].map((slot) => slot.whenRead()));
+  }
+
   /** Cuts what is left after `retire`. */
   destroy(error: JubakoError): void {
     for (const slot of [...this.#retired]) slot.destroy(error);

@@ -7,6 +7,7 @@ import type { EntryPoint, Manifest } from '../ipc/manifest.js';
 import type { FromWorker, ToWorker } from '../ipc/messages.js';
 import type { DescriberBoot, WorkerIdentity } from '../ipc/worker-boot.js';
 import { RuntimeDir } from '../net/runtime-dir.js';
+import { childEnv } from './child-env.js';
 import { readMachine } from './machine.js';
 import { planLines } from './plan-lines.js';
 import { makePlan } from './plan.js';
@@ -37,12 +38,7 @@ export interface TargetDescription {
 export function describe(boot: DescriberBoot, signal?: AbortSignal): Promise<Description> {
   const identity: WorkerIdentity = { role: 'describer', name: 'describer' };
   const child = fork(fileURLToPath(new URL('../worker.js', import.meta.url)), [], {
-    env: {
-      ...process.env,
-      JUBAKO_WORKER: JSON.stringify(identity),
-      JUBAKO_SSL_KEYFILE_PASSWORD: undefined,
-      JUBAKO_LINK_TOKEN: undefined,
-    },
+    env: childEnv({ JUBAKO_WORKER: JSON.stringify(identity) }),
     execArgv: [], // an inspector port of the primary is not for this process
   });
   const request: ToWorker = { type: 'describe', boot };

@@ -4,12 +4,10 @@ import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type { FromWorker, ToWorker } from '../ipc/messages.js';
 import type { WorkerIdentity } from '../ipc/worker-boot.js';
+import { childEnv } from './child-env.js';
 
 // The only file that touches `node:cluster`.
 // W1 Nothing a worker does or sends can stop the primary: its channel may break at any time, and says so by `exit` only.
-
-/** Given to this process by whoever started it; workers get what they need of them over IPC. */
-const SECRET_VARIABLES = ['JUBAKO_SSL_KEYFILE_PASSWORD', 'JUBAKO_LINK_TOKEN'];
 
 /**
  * Bytes of bodies count as the heap's own: at V8's limit for a small heap (some 20 MB since the last one), they start a full
@@ -47,8 +45,7 @@ export function forkWorker(
   // No `args`: what the primary was started with is none of the workers' business, and shows in `ps`.
   const execArgv = [LEAST_HEAP_LIMIT, ...process.execArgv];
   cluster.setupPrimary({ exec: WORKER_FILE, args: [], execArgv, serialization: 'json' });
-  const withoutSecrets = Object.fromEntries(SECRET_VARIABLES.map((name) => [name, undefined]));
-  const worker = cluster.fork({ ...withoutSecrets, ...env, JUBAKO_WORKER: JSON.stringify(identity) });
+  const worker = cluster.fork(childEnv({ ...env, JUBAKO_WORKER: JSON.stringify(identity) }));
   worker.on('error', () => undefined); // W1: a send that failed; the exit follows
   return wrapProcess(worker.process, listeners);
 }

@@ -1,3 +1,4 @@
+import type { MountManifest } from '../ipc/manifest.js';
 import type { Plan, PoolPlan, WorkerPlan } from './plan.js';
 
 // The plan in words: one line for each pool, the same at the start of a server and in `jubako check`.
@@ -24,6 +25,7 @@ export function planLines(plan: Plan): readonly PlanLine[] {
       pool: `runner-${name}`,
       text: `runner ${name}: elsewhere, at ${addresses.join(', ')}`,
     })),
+    ...plan.mounts.map((mount): PlanLine => ({ pool: `mount ${mount.path}`, text: mountLine(mount) })),
     ...(memory === Number.POSITIVE_INFINITY
       ? []
       : [{ pool: undefined, text: `a worker that holds more than ${formatBytes(memory)} is replaced` }]),
@@ -51,6 +53,12 @@ function apiLine(pool: PoolPlan, { embedded }: Plan): string {
   return [`${pool.name}: ${count(pool.workers.length, 'worker')}`, ...runners, ...environmentOf(pool.workers)].join(
     ', ',
   );
+}
+
+function mountLine({ path, upstream, command, stripPath }: MountManifest): string {
+  const seen = stripPath ? '' : `, with ${path} in its paths`;
+  if (command === null) return `mount ${path}: elsewhere, at ${upstream ?? ''}${seen}`;
+  return `mount ${path}: "${command.argv.join(' ')}" on a loopback port of its own${seen}`;
 }
 
 /** What is the same for all workers; of variables that the service sets the names only, since they may be secrets. */

@@ -2,7 +2,7 @@ import { resolveWorkers } from '../config/cpu-count.js';
 import type { CommandName } from '../config/load-config.js';
 import type { ServerConfig } from '../config/settings.js';
 import { JubakoError } from '../errors.js';
-import type { Manifest, RunnerManifest } from '../ipc/manifest.js';
+import type { Manifest, MountManifest, RunnerManifest } from '../ipc/manifest.js';
 import type { EmbeddedRunner } from '../ipc/worker-boot.js';
 import type { Machine } from './machine.js';
 import { workerMemoryBytes } from './plan-memory.js';
@@ -17,6 +17,8 @@ export interface Plan {
   readonly remoteRunners: Readonly<Record<string, readonly string[]>>;
   /** Runners that live in every API worker. */
   readonly embedded: readonly EmbeddedRunnerPlan[];
+  /** Foreign applications that HTTP workers pass requests on to. */
+  readonly mounts: readonly MountManifest[];
   /** Resident memory above which a worker is replaced; Infinity: never. */
   readonly maxWorkerMemoryBytes: number;
 }
@@ -103,6 +105,7 @@ export function makePlan(input: PlanInput): Plan {
     pools: [...runnerPools, ...apiPools],
     remoteRunners: config.runnerMap,
     embedded: embeddedPlans,
+    mounts: apis.some(({ role }) => role === 'http') ? manifest.mounts : [],
     maxWorkerMemoryBytes: workerMemoryBytes({
       setting: config.maxWorkerMemoryBytes,
       cgroupBytes: machine.memoryLimitBytes,

@@ -4,9 +4,10 @@ import type { Logger } from '../telemetry/logger.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { ConnectionDispatcher } from './connection-dispatcher.js';
 import type { PoolPlan } from './plan.js';
+import { nextPoolState, type PoolEvent, type PoolState } from './pool-state.js';
 import { WorkerHandle, type WorkerChange, type WorkerHandleOptions } from './worker-handle.js';
 
-// O1 A pool has as many places as the plan has workers; each is filled by one worker at any time.
+// O1 A pool has as many places as the plan has workers; each is filled by one worker at any time while the pool is up.
 // O2 A place changes hands in this order: the successor is ready, callers know it, the one before drains. Nobody waits.
 // O3 One place at a time: a pool never holds more than one worker beyond its plan, apart from those that are leaving.
 
@@ -48,7 +49,7 @@ interface Replacement {
   readonly settle: (isReplaced: boolean) => void;
 }
 
-/** The workers of one kind: started together, replaced one by one, drained together. */
+/** The workers of one kind: started together, replaced one by one, stopped together, and perhaps started again. */
 export class Pool {
   readonly plan: PoolPlan;
   /** Set where this pool serves a port of the primary. */
@@ -58,12 +59,11 @@ export class Pool {
   /** On their way out, with what is done when they are gone. */
   readonly #leaving = new Map<WorkerHandle, () => void>();
   #replacement: Replacement | undefined;
+  #state: PoolState = 'new';
   #failure: JubakoError | undefined;
-  #isUp = false;
-  #isEnding = false;
   #resolveReady: (() => void) | undefined;
   #rejectReady: ((error: JubakoError) => void) | undefined;
-  #resolveDrained: (() => void) | undefined;
+  #onAllGone: (() => void)[] = [];
 
   constructor(options: PoolOptions) {
     this.plan = options.plan;
@@ -89,11 +89,17 @@ export class Pool {
 
   /** True: one of its workers may be replaced now (O3). */
   get canReplace(): boolean {
-    return this.#isUp && !this.#isEnding && this.#replacement === undefined && this.#leaving.size === 0;
+    return this.#state === 'up' && this.#replacement === undefined && this.#leaving.size === 0;
   }
 
-  /** Resolves when every worker is ready; rejects when one refuses to boot or dies again and again before that. */
+  /**
+   * Starts every worker, after a stop or a failure anew. Resolves when all are ready; rejects when one refuses to boot or
+   * dies again and again before that. The one who asked says next whether it is up (`serverIsUp`) or given up (`fail`).
+   */
   start(): Promise<void> {
+    if (this.#state !== 'new') this.#refill();
+    this.#apply('startAsked');
+    this.#failure = undefined;
     return new Promise((resolve, reject) => {
       this.#resolveReady = resolve;
       this.#rejectReady = reject;
@@ -108,14 +114,15 @@ export class Pool {
   }
 
   serverIsUp(): void {
-    this.#isUp = true;
+    this.#apply('serverIsUp');
     for (const worker of this.#workers) worker.serverIsUp();
   }
 
-  /** Ends its workers and starts them no more: the server goes on without them. */
+  /** Ends its workers at once: the server goes on without them. */
   fail(error: JubakoError): void {
+    this.#apply('gaveUp');
     this.#failure = error;
-    this.kill();
+    this.#killAll();
     this.#rejectReady?.(error);
   }
 
@@ -144,30 +151,60 @@ export class Pool {
     });
   }
 
-  /** Resolves when every worker has ended; those that are left after `graceMs` and a second more are killed. */
+  /**
+   * Ends its workers when they have finished what they have begun; the pool can be started again. Resolves when all have
+   * ended; those that are left after `graceMs` and a second more are killed.
+   */
+  async stop(graceMs: number): Promise<void> {
+    this.#apply('stopAsked');
+    this.#failure = undefined;
+    await this.#drainAll(graceMs);
+    this.#apply('allGone');
+  }
+
+  /** The same with the server: it is never started again. */
   async drain(graceMs: number): Promise<void> {
-    this.#end();
-    const drained = new Promise<void>((resolve) => {
-      this.#resolveDrained = resolve;
-    });
-    for (const worker of this.all) worker.drain(graceMs);
-    this.#resolveIfDrained();
-    await drained;
+    this.#apply('endAsked');
+    await this.#drainAll(graceMs);
   }
 
   kill(): void {
-    this.#end();
+    this.#apply('endAsked');
+    this.#killAll();
+  }
+
+  #apply(event: PoolEvent): void {
+    this.#state = nextPoolState(this.#state, event);
+  }
+
+  async #drainAll(graceMs: number): Promise<void> {
+    this.#endReplacement();
+    const allGone = new Promise<void>((resolve) => this.#onAllGone.push(resolve));
+    for (const worker of this.all) worker.drain(graceMs);
+    this.#tellIfAllGone();
+    await allGone;
+  }
+
+  #killAll(): void {
+    this.#endReplacement();
     for (const worker of this.all) worker.kill();
   }
 
   /** A replacement that is under way ends with the rest. */
-  #end(): void {
-    this.#isEnding = true;
+  #endReplacement(): void {
     if (this.#replacement === undefined) return;
     const { successor, settle } = this.#replacement;
     this.#replacement = undefined;
     this.#leaving.set(successor, () => {
       settle(false);
+    });
+  }
+
+  /** New workers for all places; one before that has not quite gone leaves. */
+  #refill(): void {
+    this.#workers.forEach((before, index) => {
+      if (before.pid !== undefined) this.#leaving.set(before, () => undefined);
+      this.#workers[index] = this.#create(index, before.generation + 1);
     });
   }
 
@@ -289,11 +326,13 @@ export class Pool {
     if (worker.state === 'backoff') return;
     this.#leaving.get(worker)?.();
     this.#leaving.delete(worker);
-    this.#resolveIfDrained();
+    this.#tellIfAllGone();
   }
 
-  #resolveIfDrained(): void {
-    if (this.all.every(({ state }) => state === 'stopped' || state === 'failed')) this.#resolveDrained?.();
+  #tellIfAllGone(): void {
+    if (this.#onAllGone.length === 0) return;
+    if (!this.all.every(({ state }) => state === 'stopped' || state === 'failed')) return;
+    for (const tell of this.#onAllGone.splice(0)) tell();
   }
 
   #countExit(worker: WorkerHandle, cause: string): void {

@@ -1,9 +1,11 @@
 import { formatRunnerAddress, type RunnerMap } from '../config/addresses.js';
 import { JubakoError } from '../errors.js';
-import type { WorkerBoot } from '../ipc/worker-boot.js';
+import type { FromWorker, MapConfirmation, ToWorker } from '../ipc/messages.js';
+import type { MountsBoot, UnloadedRunners, WorkerBoot } from '../ipc/worker-boot.js';
 import type { RuntimeDir } from '../net/runtime-dir.js';
 import type { Logger } from '../telemetry/logger.js';
 import { forkWorker } from './forked-worker.js';
+import { MapConfirmations } from './map-confirmations.js';
 import type { MetricsHub } from './metrics-hub.js';
 import { pinProcess } from './pin-worker.js';
 import type { Plan, PoolPlan, WorkerPlan } from './plan.js';
@@ -14,6 +16,7 @@ import type { WorkerHandle } from './worker-handle.js';
 // V1 The runner map is made from the workers that fill the places now, whenever it is asked for; whoever calls a runner
 //    is told each time one of its workers becomes ready or another takes its place.
 // V2 A worker learns the addresses of the runners that it calls and of no others: to wait for itself would be for ever.
+// V3 A runner that is unloaded has no address, and its callers know that it is; nobody waits for it.
 
 /** The longest suffix that a socket gets in the life of a server; with it the path must still be short enough. */
 const LAST_GENERATION = 999_999;
@@ -21,17 +24,24 @@ const LAST_GENERATION = 999_999;
 export interface ServerPoolsOptions {
   readonly plan: Plan;
   /** What is the same for all workers. */
-  readonly boot: Omit<WorkerBoot, 'runner' | 'embedded'>;
+  readonly boot: Omit<WorkerBoot, 'runner' | 'embedded' | 'unloaded' | 'mounts'>;
+  /** As it is now. */
+  readonly mounts: () => MountsBoot;
   readonly runtimeDir: RuntimeDir;
   readonly logger: Logger;
   readonly metrics: MetricsHub;
+  /** What a worker says beside how far it is. */
+  readonly onMessage: (worker: WorkerHandle, message: FromWorker) => void;
   /** A worker became ready. */
   readonly onReady: (worker: WorkerHandle) => void;
 }
 
 export class ServerPools {
   readonly list: readonly Pool[];
+  /** Of the maps that are sent by `tellUnloaded` and `tellLoaded`. */
+  readonly confirmations = new MapConfirmations();
   readonly #options: ServerPoolsOptions;
+  readonly #unloaded = new Map<string, string>();
 
   /** @throws {JubakoError} CONFIG_INVALID - the path of a socket is too long. */
   constructor(options: ServerPoolsOptions) {
@@ -53,6 +63,52 @@ export class ServerPools {
         }
       }),
     );
+  }
+
+  /** Every worker that may have a process. */
+  get workers(): readonly WorkerHandle[] {
+    return this.list.flatMap(({ all }) => all);
+  }
+
+  /** Those of a runner; undefined: it has none here. */
+  poolOf(runner: string): Pool | undefined {
+    return this.list.find(({ plan }) => plan.runner === runner);
+  }
+
+  isUnloaded(runner: string): boolean {
+    return this.#unloaded.has(runner);
+  }
+
+  /** Resolves when nobody calls these runners any more. @param reason - for people. */
+  async tellUnloaded(runners: readonly string[], reason: string): Promise<void> {
+    for (const runner of runners) this.#unloaded.set(runner, reason);
+    await this.#tellAndConfirm(runners, []);
+  }
+
+  /** Resolves when the callers of a runner are connected to it. */
+  async tellLoaded(runner: string): Promise<void> {
+    this.#unloaded.delete(runner);
+    await this.#tellAndConfirm([runner], [runner]);
+  }
+
+  /** API workers learn which mounts are still starting. */
+  tellMounts(): void {
+    const { starting } = this.#options.mounts();
+    for (const { plan, all } of this.list) {
+      if (plan.role !== 'runner') for (const worker of all) worker.send({ type: 'mounts', starting });
+    }
+  }
+
+  async #tellAndConfirm(runners: readonly string[], connectedTo: readonly string[]): Promise<void> {
+    const callers = this.list.filter(({ plan }) => plan.calls.some((called) => runners.includes(called)));
+    const told = callers.flatMap(({ plan, all }) => {
+      // One that has not booted is told when it has, before it gets anything to do.
+      const workers = all.filter(({ listens }) => listens);
+      return workers.map((worker) =>
+        this.confirmations.send(worker, connectedTo, (confirm) => this.#mapMessage(plan, confirm)),
+      );
+    });
+    await Promise.all(told);
   }
 
   /** @throws {JubakoError} the server cannot do without it. */
@@ -80,12 +136,10 @@ export class ServerPools {
       plan,
       logger,
       metrics: metrics.own,
-      onMessage: (worker, message) => {
-        metrics.onMessage(worker, message);
-      },
+      onMessage: this.#options.onMessage,
       onAccepting: (worker) => {
         // The map that it was forked with may be old by now, and what was sent since then it has not heard.
-        if (plan.calls.length > 0) worker.send({ type: 'runnerMap', map: this.#mapFor(plan) });
+        if (plan.calls.length > 0) worker.send(this.#mapMessage(plan, null));
       },
       onReady: (worker) => {
         this.#options.onReady(worker);
@@ -96,6 +150,7 @@ export class ServerPools {
       },
       onExit: (worker) => {
         metrics.forget(worker);
+        this.confirmations.workerGone(worker);
       },
       fork: (place) => this.#forkOptions(plan, place),
     };
@@ -115,7 +170,9 @@ export class ServerPools {
   }
 
   #bootOf(plan: PoolPlan, { index, generation }: Place): WorkerBoot {
-    const { boot, plan: whole } = this.#options;
+    const { plan: whole, mounts } = this.#options;
+    const unloaded: UnloadedRunners = Object.fromEntries(this.#unloaded);
+    const boot = { ...this.#options.boot, unloaded, mounts: mounts() };
     if (plan.runner === null) return { ...boot, runner: null, embedded: whole.embedded };
     const { cpus, device } = plan.workers[index] as WorkerPlan;
     const socketPath = plan.hasSockets ? this.#socketPath(plan.runner, index, generation) : null;
@@ -125,8 +182,13 @@ export class ServerPools {
   /** Callers connect at once instead of at their next try. */
   #tellCallers({ runner }: PoolPlan): void {
     for (const pool of this.list) {
-      if (pool.plan.calls.includes(runner ?? '')) pool.send({ type: 'runnerMap', map: this.#mapFor(pool.plan) });
+      if (pool.plan.calls.includes(runner ?? '')) pool.send(this.#mapMessage(pool.plan, null));
     }
+  }
+
+  #mapMessage(plan: PoolPlan, confirm: MapConfirmation | null): ToWorker {
+    const unloaded = [...this.#unloaded].filter(([runner]) => plan.calls.includes(runner));
+    return { type: 'runnerMap', map: this.#mapFor(plan), unloaded: Object.fromEntries(unloaded), confirm };
   }
 
   #mapFor({ calls }: PoolPlan): RunnerMap {
@@ -136,8 +198,8 @@ export class ServerPools {
   #addressesOf(runner: string): readonly string[] {
     const remote = this.#options.plan.remoteRunners[runner];
     if (remote !== undefined) return remote;
-    const pool = this.list.find(({ plan }) => plan.runner === runner);
-    if (pool === undefined || pool.failure !== undefined) return [];
+    const pool = this.poolOf(runner);
+    if (pool === undefined || pool.failure !== undefined || this.#unloaded.has(runner)) return [];
     return pool.workers.map(({ generation }, index) =>
       formatRunnerAddress({ kind: 'unix', path: this.#socketPath(runner, index, generation) }),
     );

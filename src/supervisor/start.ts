@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { createTokenBuckets } from '../access/create-access.js';
 import type { CommandName, LoadedConfig } from '../config/load-config.js';
 import type { ServerConfig } from '../config/settings.js';
 import { JubakoError } from '../errors.js';
@@ -9,11 +10,15 @@ import { announceListening, announcePlan, announceReady } from './announce.js';
 import { describe } from './describe.js';
 import { readMachine } from './machine.js';
 import { MetricsHub } from './metrics-hub.js';
+import { MountedApps } from './mounted-apps.js';
 import { makePlan } from './plan.js';
+import { RunnerControl } from './runner-control.js';
 import { ServerLife } from './server-life.js';
 import { ServerPools } from './server-pools.js';
 import { ServerPort, portsOf, type ServerAddresses } from './server-ports.js';
 import { checkAffinity, checkRunnerExposure, openWorkingDir } from './start-checks.js';
+import { unlessAborted } from './unless-aborted.js';
+import { WorkerAsks } from './worker-asks.js';
 import { WorkerWatch } from './worker-watch.js';
 
 export type { ServerAddresses } from './server-ports.js';
@@ -99,22 +104,45 @@ async function run(options: StartOptions, life: ServerLife, addresses: MutableAd
   life.stopping.throwIfAborted();
   announcePlan(logger, plan, warnings);
 
-  const metrics = new MetricsHub();
+  const metrics = new MetricsHub(() => pools.workers);
+  const apps = await MountedApps.create({
+    mounts: plan.mounts,
+    workingDir,
+    logger,
+    metrics: metrics.own,
+    onStarted: () => {
+      pools.tellMounts();
+    },
+  });
+  life.stopping.throwIfAborted();
   const boot = { config, workingDir, tls, trustedCa, entry, manifest, runtimeDir: runtimeDir.path };
-  const pools = new ServerPools({
+  const pools: ServerPools = new ServerPools({
     plan,
     boot,
+    mounts: () => apps.boot,
     runtimeDir,
     logger,
     metrics,
+    onMessage: (worker, message) => {
+      asks.onMessage(worker, message);
+    },
     onReady: (worker) => {
       watch.onReady(worker);
     },
   });
+  const graceMs = graceOfReplaced(config);
+  const { runners } = manifest;
+  const control = new RunnerControl({ runners, pools, graceMs, stopping: life.stopping, logger });
+  const asks = new WorkerAsks({
+    metrics,
+    confirmations: pools.confirmations,
+    control: config.modelControl ? control : undefined,
+    tokens: createTokenBuckets(config),
+  });
   const watch = new WorkerWatch({
     pools: pools.list,
     maxWorkerMemoryBytes: plan.maxWorkerMemoryBytes,
-    graceMs: graceOfReplaced(config),
+    graceMs,
     logger,
     metrics: metrics.own,
   });
@@ -126,23 +154,14 @@ async function run(options: StartOptions, life: ServerLife, addresses: MutableAd
   life.stopping.addEventListener('abort', () => {
     watch.stop();
   });
-  await Promise.race([pools.start(), rejectWhenAborted(life.stopping)]);
+  life.addApps(apps);
+  await unlessAborted(life.stopping, Promise.all([apps.start(), pools.start()]));
   life.becameReady();
+  control.serverIsUp();
   announceReady(logger, { command, manifest, plan, addresses, startMs: Math.round(performance.now() - startedAtMs) });
 }
 
 /** Nobody is in a hurry when a worker is replaced: a request may take as long as it may. */
 function graceOfReplaced({ timeout, timeoutGracefulShutdown }: ServerConfig): number {
   return Math.max(timeout, timeoutGracefulShutdown) * 1000;
-}
-
-/** Pools of a server that is told to stop never become ready. */
-function rejectWhenAborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    const onAbort = (): void => {
-      reject(JubakoError.from(signal.reason));
-    };
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
-  });
 }

@@ -9,9 +9,9 @@ import { nextState, type WorkerEvent, type WorkerState } from './worker-state.js
 
 /** What a handle needs from outside; a fake in the tests forks nothing. */
 export interface WorkerHandleOptions {
-  /** `http-0`, `runner-digits-1`. */
+  /** `http-0`, `runner-digits-1`, `mount /legacy`. */
   readonly name: string;
-  readonly role: WorkerRole;
+  readonly role: WorkerRole | 'mount';
   /** 0, and one more for each worker that has taken the place of the one before. */
   readonly generation: number;
   readonly fork: (listeners: ForkListeners) => ForkedWorker;
@@ -39,7 +39,7 @@ const KILL_AFTER_GRACE_MS = 1000;
 /** One place in a pool: the worker process that fills it now, its state, and the way back when it dies. */
 export class WorkerHandle {
   readonly name: string;
-  readonly role: WorkerRole;
+  readonly role: WorkerRole | 'mount';
   readonly generation: number;
   /** True: its process does not run at the moment; what is given to it would wait. */
   isHeld = false;
@@ -73,6 +73,11 @@ export class WorkerHandle {
 
   get accepts(): boolean {
     return (this.#state === 'accepting' || this.#state === 'ready') && !this.isHeld;
+  }
+
+  /** True: it has booted, and its process takes messages. */
+  get listens(): boolean {
+    return this.accepts || (this.#state === 'draining' && !this.isHeld);
   }
 
   get deathsInARow(): number {

@@ -6,6 +6,8 @@ export interface MetricRow {
   readonly labels: readonly string[];
   /** Upper bounds of a histogram. */
   readonly buckets?: readonly number[];
+  /** How the gauges of several processes are put together: added up (default), or the largest of them. */
+  readonly of?: 'sum' | 'largest';
 }
 
 // The reference's duration buckets, with finer ones below: a request through a runner takes well under 5 ms.
@@ -59,6 +61,32 @@ export const METRICS = {
     help: 'Time that the model took for a batch.',
     labels: ['runner', 'method'],
     buckets: SECONDS,
+  },
+  jubako_model_requests_total: {
+    type: 'counter',
+    help: 'Requests of the Open Inference Protocol to a model, by success or fail.',
+    labels: ['model', 'version', 'outcome'],
+  },
+  jubako_model_inferences_total: {
+    type: 'counter',
+    help: 'Rows of such requests that were answered.',
+    labels: ['model', 'version'],
+  },
+  jubako_model_executions_total: {
+    type: 'counter',
+    help: 'Runs of the model for such requests; a run that several share is counted by share.',
+    labels: ['model', 'version'],
+  },
+  jubako_model_seconds_total: {
+    type: 'counter',
+    help: 'Time of such requests: all of it by success or fail, and where it went.',
+    labels: ['model', 'version', 'phase'],
+  },
+  jubako_model_last_inference_timestamp_seconds: {
+    type: 'gauge',
+    help: 'When such a request was answered last.',
+    labels: ['model', 'version'],
+    of: 'largest',
   },
   jubako_workers: { type: 'gauge', help: 'Workers by state.', labels: ['role', 'state'] },
   jubako_worker_exits_total: { type: 'counter', help: 'Ends of workers by cause.', labels: ['role', 'cause'] },

@@ -108,14 +108,15 @@ export class MetricsTotals {
     this.#gaugesBySource.delete(source);
   }
 
+  /** All series that begin with `prefix`: counters, those of histograms too, and gauges. */
+  counters(prefix: string): Readonly<Record<string, number>> {
+    return Object.fromEntries([...this.#all()].filter(([series]) => series.startsWith(prefix)));
+  }
+
   /** Prometheus text format 0.0.4. */
   render(): string {
-    const series = new Map(this.#counters);
-    for (const gauges of this.#gaugesBySource.values()) {
-      for (const [name, value] of Object.entries(gauges)) series.set(name, (series.get(name) ?? 0) + value);
-    }
     const byMetric = new Map<string, string[]>();
-    for (const [name, value] of series) {
+    for (const [name, value] of this.#all()) {
       const metric = metricOf(name);
       const lines = byMetric.get(metric) ?? [];
       byMetric.set(metric, lines);
@@ -129,6 +130,22 @@ export class MetricsTotals {
     }
     return text;
   }
+
+  #all(): ReadonlyMap<string, number> {
+    const series = new Map(this.#counters);
+    for (const gauges of this.#gaugesBySource.values()) {
+      for (const [name, value] of Object.entries(gauges)) {
+        const other = series.get(name) ?? 0;
+        series.set(name, takesLargest(name) ? Math.max(other, value) : other + value);
+      }
+    }
+    return series;
+  }
+}
+
+function takesLargest(series: string): boolean {
+  const metric = metricOf(series);
+  return Object.hasOwn(METRICS, metric) && (METRICS[metric as MetricName] as MetricRow).of === 'largest';
 }
 
 function metricOf(series: string): string {
@@ -138,7 +155,8 @@ function metricOf(series: string): string {
   return name.replace(/_(bucket|sum|count)$/, '');
 }
 
-function seriesOf(name: string, labels: Labels): string {
+/** `name{label="value",…}`: what a counter is called where counters are read back. */
+export function seriesOf(name: string, labels: Labels): string {
   const pairs = Object.entries(labels).map(([label, value]) => `${label}="${escapeLabel(value)}"`);
   return pairs.length === 0 ? name : `${name}{${pairs.join(',')}}`;
 }

@@ -31,6 +31,8 @@ const PROBES = new Set([
   '/readyz',
   '/healthz',
   '/metrics',
+  '/v2/health/live',
+  '/v2/health/ready',
   '/grpc.health.v1.Health/Check',
   '/inference.GRPCInferenceService/ServerLive',
   '/inference.GRPCInferenceService/ServerReady',

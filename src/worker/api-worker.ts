@@ -1,24 +1,24 @@
+import { createAccess } from '../access/create-access.js';
 import type { ServerConfig } from '../config/settings.js';
-import { JubakoError } from '../errors.js';
 import type { WorkerIdentity } from '../ipc/worker-boot.js';
 import { RunnerLinks } from '../link/runner-links.js';
 import { toLinkTlsOptions, toTlsOptions } from '../net/tls-files.js';
 import { LocalRunner } from '../runner/local-runner.js';
-import { OPEN_ACCESS } from '../service/access.js';
 import { createInvoker } from '../service/create-invoker.js';
 import type { StreamLimits } from '../service/limited-stream.js';
 import { loadService } from '../service/load-service.js';
-import type { ModelControl } from '../service/model-control.js';
 import type { ProtocolServer, ProtocolServerOptions } from '../service/protocol-server.js';
 import { createRequestRecorder } from '../telemetry/request-log.js';
 import type { HostContext, HostedServer } from './host-worker.js';
+import { createModelControl } from './model-control.js';
 import { firstRunnerMap, nestedCalls } from './nested-calls.js';
 import { createReadiness } from './readiness.js';
 import { RunnerRoutes } from './runner-routes.js';
+import { createTokenSource } from './token-source.js';
 
 /** An HTTP or gRPC worker: the service, its runners or the links to them, and one protocol server. */
 export async function startApiWorker(context: HostContext): Promise<HostedServer> {
-  const { identity, boot, logger, metrics, metricsText } = context;
+  const { identity, boot, logger, metrics, primary, startingMounts } = context;
   const { config, manifest, tls } = boot;
   process.setSourceMapsEnabled(true);
   const links = new RunnerLinks({
@@ -34,7 +34,7 @@ export async function startApiWorker(context: HostContext): Promise<HostedServer
     embedded,
     manifest.runners.map(({ name }) => name),
   );
-  routes.setMap(firstRunnerMap());
+  routes.setMap(firstRunnerMap(), boot.unloaded);
   const [service, createServer] = await Promise.all([loadService(boot.entry), importServer(identity.role)]);
   const server = await createServer({
     service,
@@ -50,12 +50,12 @@ export async function startApiWorker(context: HostContext): Promise<HostedServer
     }),
     tls: tls === null ? undefined : toTlsOptions(tls),
     recordRequest: createRequestRecorder(logger, metrics, config.accessLog),
-    readiness: createReadiness({ links, embedded: [...embedded.values()] }),
-    metricsText,
-    counters: () => Promise.resolve({}),
-    models: modelControl(),
-    access: OPEN_ACCESS,
-    mounts: {},
+    readiness: createReadiness({ links, embedded: [...embedded.values()], startingMounts }),
+    metricsText: () => primary.metricsText(),
+    counters: (prefix) => primary.counters(prefix),
+    models: createModelControl({ isOn: config.modelControl, routes, links, embedded, primary }),
+    access: createAccess(config, createTokenSource(primary, logger)),
+    mounts: boot.mounts.urls,
     worker: identity.name,
   });
   const ready = Promise.all([links.whenReady(), ...[...embedded.values()].map((runner) => runner.ready)]);
@@ -64,9 +64,12 @@ export async function startApiWorker(context: HostContext): Promise<HostedServer
     accept(socket) {
       server.accept(socket);
     },
-    setRunnerMap(map) {
-      routes.setMap(map);
+    setRunnerMap(map, unloaded) {
+      routes.setMap(map, unloaded);
       for (const runner of embedded.values()) runner.setRunnerMap(map);
+    },
+    whenMapUsed: async (connectedTo) => {
+      await Promise.all([links.whenReady(connectedTo), links.whenLeft()]);
     },
     drain: (graceMs) => drainAll(server, [links, ...embedded.values()], graceMs),
   };
@@ -79,11 +82,6 @@ function streamLimitsOf(config: ServerConfig): StreamLimits {
     idleMs: (streamIdleTimeout ?? timeout) * 1000,
     wholeMs: streamTimeout * 1000,
   };
-}
-
-function modelControl(): ModelControl {
-  const refuse = (): Promise<never> => Promise.reject(new JubakoError('FORBIDDEN', 'Cannot load or unload models'));
-  return { readinessOf: () => Promise.resolve({ ready: true }), isUnloaded: () => false, load: refuse, unload: refuse };
 }
 
 function startEmbedded(context: HostContext): ReadonlyMap<string, LocalRunner> {

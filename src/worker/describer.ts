@@ -20,12 +20,12 @@ export function runDescriber(channel: PrimaryChannel): void {
 async function answer(boot: DescriberBoot, channel: PrimaryChannel): Promise<void> {
   process.setSourceMapsEnabled(true);
   const target = resolveTarget(boot.target, boot.workingDir, boot.serviceFile ?? undefined);
-  const { entry, warnings } =
+  const { entry, unavailable, warnings } =
     target.kind === 'module'
-      ? { entry: await compileTarget(target, boot.runtimeDir), warnings: [] }
+      ? { entry: await compileTarget(target, boot.runtimeDir), unavailable: [], warnings: [] }
       : await compileModels(target, boot.runtimeDir, boot.strict);
   process.chdir(boot.workingDir);
-  const manifest = manifestOf(await loadService(entry));
+  const manifest = { ...manifestOf(await loadService(entry)), unavailable };
   await channel.sendLast({ type: 'described', manifest, entry, warnings });
   process.exit(0); // the user's module may have opened what keeps a process alive
 }

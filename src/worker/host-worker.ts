@@ -1,10 +1,11 @@
 import type { Socket } from 'node:net';
 import type { PrimaryChannel } from '../ipc/channel.js';
-import type { WorkerBoot, WorkerIdentity } from '../ipc/worker-boot.js';
+import type { MapConfirmation, ToWorker } from '../ipc/messages.js';
+import type { UnloadedRunners, WorkerBoot, WorkerIdentity } from '../ipc/worker-boot.js';
 import { createLogger, type Logger } from '../telemetry/logger.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { bootOrRefuse, superviseWorker } from './lifecycle.js';
-import { createMetricsAsker } from './metrics-asker.js';
+import { PrimaryAsks } from './primary-asks.js';
 
 /** What a role gets to start with. */
 export interface HostContext {
@@ -12,8 +13,9 @@ export interface HostContext {
   readonly boot: WorkerBoot;
   readonly logger: Logger;
   readonly metrics: Metrics;
-  /** Prometheus text of all processes of this server together. */
-  readonly metricsText: () => Promise<string>;
+  readonly primary: PrimaryAsks;
+  /** Paths of the mounts whose applications have not been ready yet, as it is now. */
+  readonly startingMounts: () => readonly string[];
 }
 
 /** What a role gives back once it can take connections. */
@@ -23,8 +25,16 @@ export interface HostedServer {
   readonly ready: Promise<void>;
   /** Finishes the work at hand; never rejects. */
   drain(graceMs: number): Promise<void>;
-  setRunnerMap?(map: Readonly<Record<string, readonly string[]>>): void;
+  setRunnerMap?(map: Readonly<Record<string, readonly string[]>>, unloaded: UnloadedRunners): void;
+  /**
+   * Resolves when the last map is in use: these runners can be called as far as it has them, and those that it has no more
+   * have got the calls that were made before.
+   */
+  whenMapUsed?(connectedTo: readonly string[]): Promise<void>;
 }
+
+/** A runner that cannot be reached must not keep others from knowing that the map is in use. */
+const USED_WITHIN_MS = 2000;
 
 /** The life of a serving worker: boots when told to, takes connections, drains when told to. */
 export function hostWorker(
@@ -35,16 +45,24 @@ export function hostWorker(
   let server: HostedServer | undefined;
   let drain: ((graceMs: number) => void) | undefined;
   /** The last one that came; it may come before there is a server. */
-  let runnerMap: Readonly<Record<string, readonly string[]>> | undefined;
+  let runnerMap: Extract<ToWorker, { readonly type: 'runnerMap' }> | undefined;
+  let startingMounts: readonly string[] = [];
   const metrics = new Metrics();
-  const asker = createMetricsAsker(channel, metrics);
+  const primary = new PrimaryAsks(channel, metrics);
 
   const boot = async (message: WorkerBoot): Promise<void> => {
     process.chdir(message.workingDir);
     const logger = await createLogger({ config: message.config, worker: identity.name });
-    const started = await start({ identity, boot: message, logger, metrics, metricsText: () => asker.ask() });
+    const started = await start({
+      identity,
+      boot: message,
+      logger,
+      metrics,
+      primary,
+      startingMounts: () => startingMounts,
+    });
     server = started;
-    if (runnerMap !== undefined) started.setRunnerMap?.(runnerMap);
+    if (runnerMap !== undefined) started.setRunnerMap?.(runnerMap.map, runnerMap.unloaded);
     const { runtimeDir } = message;
     const supervised = superviseWorker({
       channel,
@@ -72,20 +90,41 @@ export function hostWorker(
     channel.send({ type: 'accepted', connectionId });
   };
 
+  const confirm = async ({ confirmId, connectedTo }: MapConfirmation): Promise<void> => {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, USED_WITHIN_MS);
+    });
+    await Promise.race([server?.whenMapUsed?.(connectedTo), late]).catch(() => undefined); // closed: it makes no calls
+    clearTimeout(timer);
+    channel.send({ type: 'runnerMapTaken', confirmId });
+  };
+
   channel.onMessage((message, socket) => {
     switch (message.type) {
       case 'boot':
+        startingMounts = message.boot.mounts.starting;
         void bootOrRefuse(channel, () => boot(message.boot));
         return;
       case 'connection':
         take(message.connectionId, socket);
         return;
       case 'runnerMap':
-        runnerMap = message.map;
-        server?.setRunnerMap?.(runnerMap);
+        runnerMap = message;
+        server?.setRunnerMap?.(message.map, message.unloaded);
+        if (message.confirm !== null) void confirm(message.confirm);
+        return;
+      case 'mounts':
+        startingMounts = message.starting;
         return;
       case 'metricsText':
-        asker.answered(message.requestId, message.text);
+      case 'counters':
+      case 'modelAnswered':
+      case 'tokens':
+        primary.answered(message);
+        return;
+      case 'deltaWanted':
+        channel.send({ type: 'metrics', delta: metrics.takeDelta(), collectId: message.collectId });
         return;
       case 'drain':
         if (drain === undefined) process.exit(0); // nothing was accepted yet

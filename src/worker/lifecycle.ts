@@ -50,7 +50,7 @@ export interface WorkerEndOptions {
 export function superviseWorker(options: WorkerEndOptions): { drain(graceMs: number): void } {
   const { channel, logger, metrics, runtimeDir } = options;
   const push = setInterval(() => {
-    channel.send({ type: 'metrics', delta: metrics.takeDelta() });
+    channel.send({ type: 'metrics', delta: metrics.takeDelta(), collectId: null });
   }, METRICS_PUSH_MS);
   let ending = false;
   const end = async (graceMs: number, isOrphan: boolean): Promise<void> => {
@@ -60,7 +60,7 @@ export function superviseWorker(options: WorkerEndOptions): { drain(graceMs: num
     const startedAtMs = performance.now();
     await options.drain(graceMs);
     logger.debug({ event: 'worker.drained', drainedMs: Math.round(performance.now() - startedAtMs) }, 'drained');
-    await channel.sendLast({ type: 'metrics', delta: metrics.takeDelta() });
+    await channel.sendLast({ type: 'metrics', delta: metrics.takeDelta(), collectId: null });
     if (isOrphan) removeRuntimeDir(runtimeDir);
     logger.flush(() => {
       process.exit(0);

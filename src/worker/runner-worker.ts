@@ -5,7 +5,7 @@ import { nestedCalls } from './nested-calls.js';
 
 /** A runner worker: one model in its compute threads, and the server that callers reach it by. */
 export function startRunnerWorker(context: HostContext): Promise<RunnerServer> {
-  const { identity, boot, logger, metrics, metricsText } = context;
+  const { identity, boot, logger, metrics, primary } = context;
   const { config, runner, tls } = boot;
   const manifest = boot.manifest.runners.find(({ name }) => name === runner?.name);
   if (runner === null || manifest === undefined) throw new TypeError('A runner worker was booted without a runner');
@@ -21,6 +21,6 @@ export function startRunnerWorker(context: HostContext): Promise<RunnerServer> {
     config,
     logger,
     metrics,
-    metricsText,
+    metricsText: () => primary.metricsText(),
   });
 }

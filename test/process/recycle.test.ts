@@ -1,66 +1,30 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { get, keepAliveAgent, post } from '../support/http-client.js';
-import { LIMIT, fixture, startPrimary, until, type Cleanup } from '../support/start-primary.js';
+import { get } from '../support/http-client.js';
+import { LIMIT, fixture, startPrimary, until } from '../support/start-primary.js';
+import { SteadyLoad } from '../support/steady-load.js';
 
 const LEAKY = fixture('leaky');
 /** A process that has just started holds less than half of it. */
 const LIMITED = ['--max-worker-memory-bytes', '200MiB'];
 
-/** Clients that call without a pause, each on a connection that stays open, until they are told to stop. */
-class Load {
-  /** Pids that answered, in the order in which they first did. */
-  readonly pids = new Set<unknown>();
-  readonly failures: string[] = [];
-  answered = 0;
-  #isOver = false;
-  readonly #done: Promise<unknown>;
-
-  constructor(t: Cleanup, url: string, clients = 4) {
-    const agent = keepAliveAgent();
-    t.after(() => {
-      this.#isOver = true;
-      agent.destroy();
-    });
-    this.#done = Promise.all(
-      Array.from({ length: clients }, async () => {
-        while (!this.#isOver) {
-          try {
-            const answer = await post(url, 1, { agent });
-            this.answered += 1;
-            if (answer.status === 200) this.pids.add(answer.json);
-            else this.failures.push(answer.text);
-          } catch (error) {
-            this.failures.push(String(error));
-          }
-        }
-      }),
-    );
-  }
-
-  async stop(): Promise<void> {
-    this.#isOver = true;
-    await this.#done;
-  }
-}
-
 describe('recycling by memory', { concurrency: 2 }, () => {
   test('runner worker that leaks is replaced under load, again and again, and no call fails', LIMIT, async (t) => {
     const primary = startPrimary(t, ['serve', LEAKY, ...LIMITED]);
     const { http } = await primary.ready();
-    const load = new Load(t, `${http}/model`);
+    const load = new SteadyLoad(t, `${http}/model`);
     for (let round = 0; round < 2; round += 1) {
       const grown = await primary.nextLog({ event: 'worker.grown', name: 'runner-hoarder-0' });
       const replaced = await primary.nextLog({ event: 'worker.replaced', name: 'runner-hoarder-0' });
       assert.equal(replaced['workerPid'], grown['workerPid']);
       const stopped = await primary.nextLog({ event: 'worker.stopped', name: 'runner-hoarder-0' });
       assert.equal(stopped['cause'], 'code 0');
-      await until(() => load.pids.has(replaced['successorPid']));
+      await until(() => load.answers.has(replaced['successorPid']));
     }
     await load.stop();
 
     assert.deepEqual(load.failures, [], `${load.failures.length} of ${load.answered} calls failed`);
-    assert.ok(load.pids.size >= 3);
+    assert.ok(load.answers.size >= 3);
     const metrics = (await get(`${http}/metrics`)).text;
     assert.match(metrics, /jubako_worker_recycles_total\{role="runner",cause="memory"\} [2-9]/);
     assert.match(metrics, /jubako_worker_rss_bytes\{worker="runner-hoarder-0"\} [1-9]\d{7}/);
@@ -73,9 +37,9 @@ describe('recycling by memory', { concurrency: 2 }, () => {
   test('HTTP worker that leaks is replaced under load and no call fails', LIMIT, async (t) => {
     const primary = startPrimary(t, ['serve', LEAKY, ...LIMITED]);
     const { http } = await primary.ready();
-    const load = new Load(t, `${http}/handler`);
+    const load = new SteadyLoad(t, `${http}/handler`);
     const replaced = await primary.nextLog({ event: 'worker.replaced', name: 'http-0' });
-    await until(() => load.pids.has(replaced['successorPid']));
+    await until(() => load.answers.has(replaced['successorPid']));
     assert.equal((await primary.nextLog({ event: 'worker.stopped', name: 'http-0' }))['cause'], 'code 0');
     await load.stop();
 
@@ -87,10 +51,10 @@ describe('recycling by memory', { concurrency: 2 }, () => {
     const runner = startPrimary(t, ['start-runner-server', LEAKY, '--runner-name', 'hoarder', ...LIMITED]);
     const { runner: address } = await runner.ready();
     const api = startPrimary(t, ['start-http-server', LEAKY, '--remote-runner', `hoarder=${address}`]);
-    const load = new Load(t, `${(await api.ready()).http}/model`);
+    const load = new SteadyLoad(t, `${(await api.ready()).http}/model`);
     const replaced = await runner.nextLog({ event: 'worker.replaced', name: 'runner-hoarder-0' });
     assert.equal((await runner.nextLog({ event: 'worker.stopped', name: 'runner-hoarder-0' }))['cause'], 'code 0');
-    await until(() => load.pids.has(replaced['successorPid']));
+    await until(() => load.answers.has(replaced['successorPid']));
     await load.stop();
 
     assert.deepEqual(load.failures, [], `${load.failures.length} of ${load.answered} calls failed`);
@@ -105,7 +69,7 @@ describe('recycling by memory', { concurrency: 2 }, () => {
       assert.equal(told['limitBytes'], 2 ** 20);
     }
     assert.ok(!primary.logs.some(({ event }) => event === 'worker.replacing'));
-    const load = new Load(t, `${http}/model`);
+    const load = new SteadyLoad(t, `${http}/model`);
     const replaced = await primary.nextLog({ event: 'worker.replaced', name: 'runner-hoarder-0' });
     await load.stop();
     assert.deepEqual(load.failures, []);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { loadConfig, type CommandName, type SettingOptions } from '#dist/config/load-config.js';
-import type { Manifest, MethodManifest, RunnerManifest } from '#dist/ipc/manifest.js';
+import type { Manifest, MethodManifest, MountManifest, RunnerManifest } from '#dist/ipc/manifest.js';
 import type { Machine } from '#dist/supervisor/machine.js';
 import { planLines } from '#dist/supervisor/plan-lines.js';
 import { makePlan, type Plan, type PoolPlan } from '#dist/supervisor/plan.js';
@@ -28,14 +28,18 @@ function runner(name: string, given: Partial<RunnerManifest> = {}): RunnerManife
 interface Given {
   readonly options?: SettingOptions;
   readonly runners?: readonly RunnerManifest[];
+  readonly mounts?: readonly MountManifest[];
   readonly machine?: Partial<Machine>;
 }
 
 const TWO = [runner('a'), runner('b', { workers: 2 })];
 
-async function plan(command: CommandName, { options = {}, runners = TWO, machine = {} }: Given = {}): Promise<Plan> {
+async function plan(
+  command: CommandName,
+  { options = {}, runners = TWO, mounts = [], machine = {} }: Given = {},
+): Promise<Plan> {
   const { config } = await loadConfig({ command, options, env: {} });
-  const manifest: Manifest = { name: 'svc', version: '1', apis: [], runners, mounts: [], unavailable: [] };
+  const manifest: Manifest = { name: 'svc', version: '1', apis: [], runners, mounts, unavailable: [] };
   return makePlan({ command, config, manifest, machine: { ...MACHINE, ...machine } });
 }
 
@@ -254,4 +258,27 @@ test('planLines say in one line for each pool what it gets', async () => {
       'a worker that holds more than 1.5 GiB is replaced',
     ],
   );
+});
+
+test('makePlan starts mounts with an HTTP server and nowhere else', async () => {
+  const command = { argv: ['python3', 'app.py', '{port}'], cwd: '.', env: {}, readyPath: '/healthz' };
+  const mounts: MountManifest[] = [
+    { path: '/old', upstream: null, command, stripPath: true },
+    { path: '/far', upstream: 'http://10.0.0.5:9000', command: null, stripPath: false },
+  ];
+  const runners: RunnerManifest[] = [];
+  for (const start of ['serve', 'start-http-server'] as const) {
+    const made = await plan(start, { runners, mounts });
+    assert.deepEqual(made.mounts, mounts);
+    assert.deepEqual(
+      planLines(made)
+        .map(({ text }) => text)
+        .slice(-2),
+      [
+        'mount /old: "python3 app.py {port}" on a loopback port of its own',
+        'mount /far: elsewhere, at http://10.0.0.5:9000, with /far in its paths',
+      ],
+    );
+  }
+  assert.deepEqual((await plan('start-grpc-server', { runners, mounts })).mounts, []);
 });

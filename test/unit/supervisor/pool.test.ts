@@ -230,3 +230,79 @@ test('Pool that is given up ends its workers, starts them no more, and is draine
   assert.equal(pool.failure?.message, 'damaged');
   await pool.drain(1000);
 });
+
+test('Pool that is stopped ends its workers gently, keeps their deaths, and starts with new ones', async () => {
+  const under = new PoolUnderTest();
+  const pool = await under.up();
+  const stopped = pool.stop(5000);
+  assert.deepEqual(under.at(1).sent, ['drain']);
+  assert.deepEqual(under.at(1).signals, []);
+  assert.equal(pool.canReplace, false);
+  under.at(1).exit();
+  under.at(2).exit('signal SIGKILL'); // while it drained: it is not started again
+  await stopped;
+  assert.equal(under.processes.length, 2);
+
+  const started = pool.start();
+  assert.deepEqual(
+    under.processes.slice(2).map(({ place }) => place),
+    [
+      { name: 'runner-a-0', index: 0, generation: 1 },
+      { name: 'runner-a-1', index: 1, generation: 1 },
+    ],
+  );
+  under.at(3).becomeReady();
+  under.at(4).becomeReady();
+  await started;
+  pool.serverIsUp();
+  assert.equal(pool.canReplace, true);
+});
+
+test('Pool ends the pause of a worker that has died when it is stopped', async () => {
+  const under = new PoolUnderTest();
+  const pool = await under.up();
+  under.at(1).exit('signal SIGKILL');
+  const stopped = pool.stop(5000);
+  under.at(2).exit();
+  await stopped;
+  assert.equal(under.processes.length, 2);
+});
+
+test('Pool whose second start fails can be started a third time', async () => {
+  const under = new PoolUnderTest();
+  const pool = await under.up();
+  const stopped = pool.stop(5000);
+  under.at(1).exit();
+  under.at(2).exit();
+  await stopped;
+
+  const failing = pool.start();
+  under.at(3).say({ type: 'bootRefused', error: new JubakoError('SERVICE_INVALID', 'cut off').toBody() });
+  await assert.rejects(failing, { message: 'cut off' });
+  pool.fail(new JubakoError('SERVICE_INVALID', 'cut off'));
+  assert.equal(pool.failure?.message, 'cut off');
+  assert.deepEqual(under.at(4).signals, ['SIGKILL']);
+
+  const started = pool.start(); // the two before have not quite gone
+  assert.equal(pool.failure, undefined);
+  assert.equal(pool.all.length, 4);
+  under.at(3).exit('code 78');
+  under.at(4).exit('signal SIGKILL');
+  under.at(5).becomeReady();
+  under.at(6).becomeReady();
+  await started;
+  assert.deepEqual(
+    pool.all.map(({ pid }) => pid),
+    [5, 6],
+  );
+});
+
+test('Pool that stops when the server does is gone for good', async () => {
+  const under = new PoolUnderTest();
+  const pool = await under.up();
+  const ends = Promise.all([pool.stop(5000), pool.drain(1000)]);
+  under.at(1).exit();
+  under.at(2).exit();
+  await ends;
+  await assert.rejects(async () => pool.start(), /Cannot apply "startAsked" to a pool that is "ending"/);
+});

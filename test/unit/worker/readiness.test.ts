@@ -5,26 +5,35 @@ import { createReadiness } from '#dist/worker/readiness.js';
 
 const ready = { probe: (): Promise<LinkReadiness> => Promise.resolve({ ready: true }) };
 
+const noneStarting = { startingMounts: (): readonly string[] => [] };
+
 test('readiness is that of the links and of the embedded runners together', async () => {
   const away: LinkReadiness = { ready: false, runner: 'digits', reason: 'tcp://10.0.0.1:7001: refused' };
   const loaded = { name: 'tiny', isReady: true };
   const loading = { name: 'tiny', isReady: false };
-  assert.deepEqual(await createReadiness({ links: ready, embedded: [] })(), { ready: true });
-  assert.deepEqual(await createReadiness({ links: ready, embedded: [loaded] })(), { ready: true });
-  assert.deepEqual(await createReadiness({ links: ready, embedded: [loaded, loading] })(), {
-    ready: false,
-    reason: 'runner "tiny" is not loaded',
-  });
-  assert.deepEqual(await createReadiness({ links: { probe: () => Promise.resolve(away) }, embedded: [loaded] })(), {
+  const of = (links: typeof ready, embedded: (typeof loaded)[]): Promise<unknown> =>
+    createReadiness({ links, embedded, ...noneStarting })();
+  assert.deepEqual(await of(ready, []), { ready: true });
+  assert.deepEqual(await of(ready, [loaded]), { ready: true });
+  assert.deepEqual(await of(ready, [loaded, loading]), { ready: false, reason: 'runner "tiny" is not loaded' });
+  assert.deepEqual(await of({ probe: () => Promise.resolve(away) }, [loaded]), {
     ready: false,
     reason: 'runner "digits" is not connected', // no address: anybody may read it
   });
 });
 
+test('readiness names a mount whose application has not been ready yet', async () => {
+  let starting = ['/legacy'];
+  const readiness = createReadiness({ links: ready, embedded: [], startingMounts: () => starting });
+  assert.deepEqual(await readiness(), { ready: false, reason: 'the mount "/legacy" is starting' });
+  starting = [];
+  assert.deepEqual(await readiness(), { ready: true });
+});
+
 test('readiness that is asked for again and again asks the links once at a time', async () => {
   const answers: ((readiness: LinkReadiness) => void)[] = [];
   const links = { probe: (): Promise<LinkReadiness> => new Promise((resolve) => answers.push(resolve)) };
-  const readiness = createReadiness({ links, embedded: [] });
+  const readiness = createReadiness({ links, embedded: [], ...noneStarting });
   const asked = Array.from({ length: 1000 }, () => readiness());
   assert.equal(answers.length, 1);
   answers[0]?.({ ready: true });
@@ -43,7 +52,7 @@ test('readiness that fails fails whoever shares it, and is asked for anew', asyn
       return count === 1 ? Promise.reject(new Error('broken')) : Promise.resolve({ ready: true });
     },
   };
-  const readiness = createReadiness({ links, embedded: [] });
+  const readiness = createReadiness({ links, embedded: [], ...noneStarting });
   const first = readiness();
   await assert.rejects(first, /broken/);
   assert.deepEqual(await readiness(), { ready: true });

@@ -64,19 +64,36 @@ test('RunnerRoutes sends a call to the runner that lives here, or over the links
 
 test('RunnerRoutes links only to runners of its service that live elsewhere', () => {
   const { links, routes } = make();
-  routes.setMap(MAP);
+  routes.setMap(MAP, {});
   assert.deepEqual(links.map, { far: MAP.far });
 });
 
 test('RunnerRoutes refuses at once what the server has given up, until it has an address again', async () => {
   const { links, routes } = make();
-  routes.setMap({ ...MAP, bad: [] });
+  routes.setMap({ ...MAP, bad: [] }, {});
   assert.deepEqual(links.map, { far: MAP.far });
   await assert.rejects(routes.call(callOf('bad')), {
     code: 'NOT_READY',
     message: /Cannot call bad\.run: .* not be started/,
   });
   assert.throws(() => routes.stream(callOf('bad')), { code: 'NOT_READY' });
-  routes.setMap({ bad: ['tcp://10.0.0.1:7004'] });
+  routes.setMap({ bad: ['tcp://10.0.0.1:7004'] }, {});
   assert.equal(await routes.call(callOf('bad')), 'link answers for bad');
+});
+
+test('RunnerRoutes answers NOT_FOUND for a runner that is unloaded, and links to it no more', async () => {
+  const { links, routes } = make();
+  routes.setMap({ ...MAP, bad: [] }, { far: 'unloaded' });
+  assert.deepEqual(links.map, {});
+  const refusal = { code: 'NOT_FOUND', message: 'Cannot call far.run: the model of runner "far" is unloaded' };
+  await assert.rejects(routes.call(callOf('far')), refusal);
+  assert.throws(() => routes.stream(callOf('far')), refusal);
+  assert.deepEqual(routes.absenceOf('far'), { isUnloaded: true, reason: 'unloaded' });
+  assert.deepEqual(routes.absenceOf('bad'), { isUnloaded: false, reason: 'runner "bad" could not be started' });
+  assert.equal(routes.absenceOf('near'), undefined);
+
+  routes.setMap(MAP, {});
+  assert.deepEqual(links.map, { far: MAP.far });
+  assert.equal(await routes.call(callOf('far')), 'link answers for far');
+  assert.equal(routes.absenceOf('far'), undefined);
 });
