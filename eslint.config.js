@@ -45,6 +45,10 @@ export default tseslint.config(
     },
   },
   {
+    files: ['examples/**/client.ts'],
+    rules: { 'no-console': 'off' }, // programs that speak to whoever runs them
+  },
+  {
     files: ['**/*.{js,mjs}'],
     rules: { 'no-console': 'off' }, // scripts speak to whoever runs them
     languageOptions: {

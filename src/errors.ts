@@ -64,6 +64,8 @@ export interface ErrorBody {
 export interface JubakoErrorOptions extends ErrorOptions {
   /** JSON-able facts for the client, e.g. `[{ path: '/pixels/3', message: 'must be <= 16' }]`. */
   readonly details?: unknown;
+  /** Where it is known better than the row says; rounded up. */
+  readonly retryAfterSeconds?: number;
 }
 
 /** Shared by every copy of this package: an error that the service's copy made keeps its code here. */
@@ -74,6 +76,8 @@ export class JubakoError extends Error {
   override readonly name = 'JubakoError';
   readonly code: ErrorCode;
   readonly details: unknown;
+  /** What `Retry-After` says: whole seconds; undefined: nothing. */
+  readonly retryAfterSeconds: number | undefined;
 
   static override [Symbol.hasInstance](value: unknown): boolean {
     return typeof value === 'object' && value !== null && BRAND in value;
@@ -83,6 +87,8 @@ export class JubakoError extends Error {
     super(message, options);
     this.code = code;
     this.details = options?.details;
+    const wanted = options?.retryAfterSeconds;
+    this.retryAfterSeconds = wanted === undefined ? this.kind.retryAfterSeconds : Math.ceil(wanted);
   }
 
   get [BRAND](): true {

@@ -1,11 +1,14 @@
 // One HTTP/1.1 keep-alive connection of the load clients, one request at a time. Requests are bytes made beforehand, answers
-// are counted by their content-length, so that a client takes little of the machine.
+// are counted by their content-length or their chunks, so that a client takes little of the machine.
 import { connect } from 'node:net';
+import { ChunkedBody } from './chunked-body.mjs';
 
 /** Longer than any answer takes; only stops a hang. */
 const ANSWER_WITHIN_MS = 20_000;
 const HEAD_END = Buffer.from('\r\n\r\n');
-const LENGTH = 'content-length:';
+/** With what ends the line before it: another header ends in these words. */
+const LENGTH = '\r\ncontent-length:';
+const CHUNKED = 'transfer-encoding: chunked';
 const STATUS_AT = 'http/1.1 '.length;
 
 /** @param {{ port: number, path: string, headers?: Readonly<Record<string, string>> }} target - default: JSON.
@@ -22,6 +25,8 @@ export function requestOf({ port, path, headers = {} }, body) {
 export class Connection {
   #socket;
   #part = undefined;
+  /** Of an answer in chunks whose head has been read: `{ head, body }`. */
+  #chunked = undefined;
   #isClosed = false;
   #onAnswer;
   #onFailure;
@@ -54,6 +59,11 @@ export class Connection {
   }
 
   #read(chunk) {
+    if (this.#chunked !== undefined) this.#readChunks(chunk, 0);
+    else this.#readAnswer(chunk);
+  }
+
+  #readAnswer(chunk) {
     const bytes = this.#part === undefined ? chunk : Buffer.concat([this.#part, chunk]);
     const headEnd = bytes.indexOf(HEAD_END);
     if (headEnd === -1) {
@@ -62,8 +72,14 @@ export class Connection {
     }
     const head = bytes.latin1Slice(0, headEnd).toLowerCase();
     const lengthAt = head.indexOf(LENGTH);
+    if (lengthAt === -1 && head.includes(CHUNKED)) {
+      this.#part = undefined;
+      this.#chunked = { head: bytes, body: new ChunkedBody() };
+      this.#readChunks(bytes, headEnd + HEAD_END.length);
+      return;
+    }
     if (lengthAt === -1) {
-      this.#socket.destroy(new Error(`Wanted an answer with a content-length, got: ${bytes.latin1Slice(0, 300)}`));
+      this.#socket.destroy(new Error(`Wanted an answer with a length or in chunks, got: ${bytes.latin1Slice(0, 300)}`));
       return;
     }
     const total = headEnd + HEAD_END.length + Number.parseInt(head.slice(lengthAt + LENGTH.length), 10);
@@ -73,5 +89,12 @@ export class Connection {
     }
     this.#part = undefined;
     this.#onAnswer(Number.parseInt(head.slice(STATUS_AT), 10), bytes);
+  }
+
+  #readChunks(bytes, from) {
+    const { head, body } = this.#chunked;
+    if (!body.read(bytes, from)) return;
+    this.#chunked = undefined;
+    this.#onAnswer(Number.parseInt(head.latin1Slice(STATUS_AT, STATUS_AT + 3), 10), head);
   }
 }

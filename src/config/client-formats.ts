@@ -1,7 +1,7 @@
 // What settings about clients may look like: origins, keys, rates, address ranges.
 import { isIP } from 'node:net';
 import { JubakoError } from '../errors.js';
-import type { Format } from './formats.js';
+import { list, type Format } from './formats.js';
 
 /** What a header can carry without quoting. */
 const API_KEY = /^[\w.~+/=:-]{16,512}$/;
@@ -17,19 +17,30 @@ export const origin: Format<string> = {
   read(value) {
     if (value === '*') return value;
     const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : undefined;
-    return url !== undefined && /^https?:$/.test(url.protocol) && url.origin === value
+    const isOrigin = url !== undefined && /^https?:$/.test(url.protocol) && url.origin === value;
+    return isOrigin && !url.hostname.includes('*') // which would match no origin
       ? url.origin
       : refuse('wanted origins such as https://app.example.com (no path, no slash at the end), or *');
   },
 };
 
-/** The value never stands in a message. */
-export const apiKey: Format<string> = {
+const KEY_LIST = list<string>('KEYS', {
   placeholder: 'KEY',
   read: (value) =>
     typeof value === 'string' && API_KEY.test(value)
       ? value
       : refuse('wanted keys of 16 to 512 letters, digits or . _ ~ + / = : -'),
+});
+
+/** The value never stands in a message. */
+export const apiKeys: Format<readonly string[]> = {
+  placeholder: KEY_LIST.placeholder,
+  read(value, base) {
+    const keys = KEY_LIST.read(value, base);
+    // Whoever names a file of keys would believe that they are asked for.
+    if (typeof value === 'string' && keys.length === 0) refuse('it holds no key; to let everybody call, leave it out');
+    return keys;
+  },
 };
 
 /** Requests per second. */

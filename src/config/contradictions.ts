@@ -33,6 +33,18 @@ export function contradictions(
     `sslCaCerts is missing: ${wish}, which needs authorities`,
   );
 
+  const { corsOrigins, rateLimit, rateLimitBurst } = config;
+  check(
+    ['rateLimit', 'rateLimitBurst'],
+    rateLimitBurst !== null && rateLimit === 0,
+    `rateLimit is missing: rateLimitBurst is ${rateLimitBurst}, which limits nothing alone`,
+  );
+  check(
+    ['corsOrigins'],
+    corsOrigins.includes('*') && corsOrigins.length > 1,
+    'corsOrigins names origins beside *, which lets every page call: wanted one or the other',
+  );
+
   const isRunner = command === 'start-runner-server';
   check(
     ['runnerName'],

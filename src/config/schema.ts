@@ -138,7 +138,7 @@ const ROWS: { readonly [Name in SettingName]: Row<ServerConfig[Name]> } = {
   },
   apiKeys: {
     doc: 'Secrets, one per line or separated by commas; a client must show one of them as bearer token or as x-api-key. None: everybody may call.',
-    format: formats.list('KEYS', clientFormats.apiKey),
+    format: clientFormats.apiKeys,
     default: [],
     sensitive: true,
     commands: [SERVE, HTTP, GRPC],

@@ -12,20 +12,31 @@ export class Admission {
   }
 
   guard<Request, Response>(work: (request: Request, rpc: Rpc) => Promise<Response>): UnaryWork<Request, Response> {
-    const leave = (): void => {
-      this.#inFlight -= 1;
-    };
     return (request, rpc) => {
-      if (this.#inFlight >= this.#limit) {
-        throw new JubakoError(
-          'QUEUE_FULL',
-          `Cannot take the request: ${this.#inFlight} are being worked on, the limit is ${this.#limit}`,
-        );
-      }
-      this.#inFlight += 1;
+      this.#take();
       const result = work(request, rpc);
-      result.then(leave, leave);
+      result.then(this.#leave, this.#leave);
       return result;
     };
   }
+
+  /** For work that is no promise, such as a stream. @returns what to call once, when it is over. @throws {JubakoError} QUEUE_FULL */
+  enter(): () => void {
+    this.#take();
+    return this.#leave;
+  }
+
+  #take(): void {
+    if (this.#inFlight >= this.#limit) {
+      throw new JubakoError(
+        'QUEUE_FULL',
+        `Cannot take the request: ${this.#inFlight} are being worked on, the limit is ${this.#limit}`,
+      );
+    }
+    this.#inFlight += 1;
+  }
+
+  readonly #leave = (): void => {
+    this.#inFlight -= 1;
+  };
 }

@@ -1,7 +1,7 @@
 import type { Int64 } from './protos.js';
 
 // The messages of proto/bentoml-v1.proto and proto/bentoml-v1alpha1.proto as the loader gives and takes them; the two
-// differ in `File` alone, which no API takes. In requests a field that was not sent is absent.
+// differ in `File.kind` alone. In requests a field that was not sent is absent.
 
 /** google.protobuf.Value; without a kind it is null, as BentoML's clients send None. */
 export interface Value {
@@ -39,13 +39,38 @@ export interface NdArray extends NdArrayValues {
   readonly shape?: readonly number[];
 }
 
+export interface File {
+  readonly content?: Buffer;
+  /** In v1 a media type; in v1alpha1 the name of an enum value, or a number where the enum has no such value. */
+  readonly kind?: string | number;
+}
+
+export interface SeriesValues {
+  readonly bool_values?: readonly boolean[];
+  readonly float_values?: readonly number[];
+  readonly int32_values?: readonly number[];
+  readonly int64_values?: readonly Int64[];
+  readonly double_values?: readonly number[];
+  readonly string_values?: readonly string[];
+}
+
+export type SeriesField = keyof SeriesValues;
+
+export interface DataFrame {
+  readonly column_names?: readonly string[];
+  readonly columns?: readonly SeriesValues[];
+}
+
 export type ContentField =
   'serialized_bytes' | 'ndarray' | 'dataframe' | 'series' | 'file' | 'text' | 'json' | 'multipart';
 
-/** What Request, Response and Part have in common and this server reads. */
-interface Content {
+/** What Request, Response and Part have in common. */
+export interface Content {
   readonly serialized_bytes?: Buffer;
   readonly ndarray?: NdArray;
+  readonly dataframe?: DataFrame;
+  readonly series?: SeriesValues;
+  readonly file?: File;
   readonly text?: { readonly value?: string };
   readonly json?: Value;
 }
@@ -66,7 +91,7 @@ export interface CallRequest extends Content {
   readonly multipart?: Multipart;
 }
 
-export type CallResponse = { readonly json: Value } | { readonly ndarray: NdArray } | { readonly multipart: Multipart };
+export type CallResponse = Content | { readonly multipart: Multipart };
 
 export interface DescriptorMetadata {
   readonly descriptor_id: string;

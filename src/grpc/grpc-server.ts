@@ -12,14 +12,19 @@ import { JubakoError } from '../errors.js';
 import type { ProtocolServer, ProtocolServerOptions } from '../service/protocol-server.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Gauge } from '../telemetry/metrics.js';
+import { admitCall } from './access.js';
 import { Admission } from './admission.js';
-import { bentoProtoFile, bentoService, bentoServiceName } from './bento-service.js';
+import { JUBAKO_SERVICE, bentoProtoFiles, bentoService, bentoServiceName, jubakoService } from './bento-service.js';
+import { ERROR_FILES } from './error-details.js';
+import { createForeignContext } from './foreign-context.js';
+import { implementationOf, loadForeignServices, type ForeignService } from './foreign-services.js';
 import { Health } from './health.js';
+import { healthNames } from './health-names.js';
 import { Http2Front } from './http2-front.js';
-import { Models } from '../inference/models.js';
+import { OpenInference } from '../inference/open-inference.js';
 import { openInference } from './open-inference.js';
-import { loadProtos, serviceOf } from './protos.js';
-import { addReflection } from './reflection.js';
+import { guarded, loadProtos, serviceOf } from './protos.js';
+import { reflectionServices, type Reflected } from './reflection.js';
 import type { Refuse } from './rpc.js';
 import { RpcRecorder } from './rpc-recorder.js';
 import { toStatus } from './status.js';
@@ -33,12 +38,19 @@ import { createTlsFront } from './tls-front.js';
 
 const HEALTH = 'grpc.health.v1.Health';
 const INFERENCE = 'inference.GRPCInferenceService';
+const CHANNELZ = 'grpc.channelz.v1.Channelz';
 const TCP_KEEP_ALIVE_MS = 60_000;
 
-/** Builds the gRPC side of a worker. It never listens: connections come through `accept`. */
+/**
+ * Builds the gRPC side of a worker. It never listens: connections come through `accept`.
+ * @throws {JubakoError} SERVICE_INVALID - one of the services that the service brings itself.
+ */
 export async function createGrpcServer(options: ProtocolServerOptions): Promise<ProtocolServer> {
-  const protos = await loadProtos(['inference.proto', bentoProtoFile(options.config.protocolVersion)]);
-  return new GrpcServer(options, protos);
+  const [protos, foreign] = await Promise.all([
+    loadProtos(['inference.proto', ...bentoProtoFiles(options.config.protocolVersion)]),
+    loadForeignServices(options.service.grpc?.services),
+  ]);
+  return new GrpcServer(options, protos, foreign);
 }
 
 class GrpcServer implements ProtocolServer {
@@ -54,39 +66,31 @@ class GrpcServer implements ProtocolServer {
   #drained: Promise<void> | undefined;
   #onEmpty: (() => void) | undefined;
 
-  constructor(options: ProtocolServerOptions, protos: PackageDefinition) {
-    const { config, logger, metrics, manifest, service, invoker } = options;
+  constructor(options: ProtocolServerOptions, protos: PackageDefinition, foreign: readonly ForeignService[]) {
+    const { access, config, logger, metrics, service } = options;
     this.#logger = logger;
     this.#connectionsGauge = metrics.gauge('jubako_connections', { protocol: 'grpc' });
     this.#recorder = new RpcRecorder({
       recordRequest: options.recordRequest,
       inProgress: metrics.gauge('jubako_requests_in_progress', { protocol: 'grpc' }),
-      logger,
+      refuse: this.#refuse,
+      admit: access.isOpen
+        ? undefined
+        : (path, metadata, peer): void | Promise<void> => admitCall(access, path, metadata, peer),
     });
-    this.#server = new Server({ ...serverOptions(config), interceptors: [this.#recorder.interceptor] });
-
-    const isReady = async (): Promise<boolean> => {
-      if (this.#isDraining) return false;
-      const { ready } = await options.readiness();
-      return ready && !this.#isDraining;
-    };
-    const refuse = this.#refuse;
-    const bento = bentoServiceName(config.protocolVersion);
-    this.#health = new Health(
-      ['', INFERENCE, bento, ...manifest.runners.map((runner) => runner.name)],
-      isReady,
-      refuse,
-    );
-    this.#serve(serviceOf(protos, HEALTH), this.#health.implementation());
-    const models = new Models(manifest, service);
-    const admission = new Admission(config.maxConcurrency);
-    this.#serve(serviceOf(protos, INFERENCE), openInference({ manifest, models, invoker, isReady, admission, refuse }));
-    this.#serve(serviceOf(protos, bento), bentoService({ service, invoker, admission, refuse }));
-    if (config.reflection) addReflection(protos, [HEALTH, INFERENCE, bento], this.#serve);
-    if (config.channelz) this.#serve(getChannelzServiceDefinition(), getChannelzHandlers());
-
+    this.#server = new Server({
+      ...serverOptions(config),
+      interceptors: this.#recorder.around(service.grpc?.interceptors ?? []),
+    });
+    this.#health = this.#serveAll(options, protos, foreign);
     this.#front = new Http2Front(this.#server, {
+      maxConcurrentStreams: config.maxConcurrentStreams,
+      maxConnectionAgeMs: config.maxConnectionAge * 1000,
+      maxConnectionAgeGraceMs: config.maxConnectionAgeGrace * 1000,
       onStream: this.#recorder.onStream,
+      onAged: (session) => {
+        this.#recorder.endEndless('The connection has reached its age: connect again', session);
+      },
       onSessionError: (error) => {
         logger.debug({ event: 'connection.failed', err: error }, 'HTTP/2 connection failed');
       },
@@ -122,7 +126,7 @@ class GrpcServer implements ProtocolServer {
   async #drain(graceMs: number): Promise<void> {
     this.#isDraining = true;
     this.#health.stop();
-    this.#recorder.endStreaming();
+    this.#recorder.endEndless('The server is shutting down');
     this.#front.drain();
     await this.#allClosed(graceMs);
     this.#server.forceShutdown();
@@ -133,12 +137,11 @@ class GrpcServer implements ProtocolServer {
     if (this.#sockets.size === 0) return Promise.resolve();
     return new Promise((resolve) => {
       const limit = setTimeout(() => {
-        this.#recorder.markCutting();
         this.#logger.warn(
           { event: 'drain.cut', connections: this.#sockets.size, graceMs },
           'Cut the gRPC connections that were left',
         );
-        this.#server.forceShutdown();
+        this.#front.cut();
         for (const socket of this.#sockets) socket.destroy();
       }, graceMs);
       this.#onEmpty = (): void => {
@@ -148,9 +151,59 @@ class GrpcServer implements ProtocolServer {
     });
   }
 
-  readonly #serve = (service: ServiceDefinition, implementation: UntypedServiceImplementation): void => {
-    this.#server.addService(service, implementation);
-    this.#recorder.addRoutes(Object.values(service).map((method) => method.path));
+  #serveAll(options: ProtocolServerOptions, protos: PackageDefinition, foreign: readonly ForeignService[]): Health {
+    const { config, invoker, manifest, models, service } = options;
+    const refuse = this.#refuse;
+    const isReady = async (): Promise<boolean> => {
+      const { ready } = await options.readiness();
+      return ready && !this.#isDraining;
+    };
+    const isDraining = (): boolean => this.#isDraining;
+    const admission = new Admission(config.maxConcurrency);
+    const bento = { service, invoker, admission, refuse };
+    const implementations = {
+      [INFERENCE]: openInference({ open: new OpenInference(options), isReady, isDraining, admission, refuse }),
+      [bentoServiceName(config.protocolVersion)]: bentoService(config.protocolVersion, bento),
+      [JUBAKO_SERVICE]: jubakoService(bento),
+    };
+    const served: Reflected[] = [];
+    const serve = (name: string, definition: ServiceDefinition, handlers: UntypedServiceImplementation): void => {
+      this.#serve(definition, handlers);
+      served.push({ name, definition });
+    };
+    for (const [name, handlers] of Object.entries(implementations)) serve(name, serviceOf(protos, name), handlers);
+    const context = createForeignContext(invoker);
+    for (const one of foreign) serve(one.name, one.definition, implementationOf(one, context, refuse));
+
+    const services = served.map(({ name }) => name);
+    const health = new Health(healthNames({ manifest, services, isReady, models }), refuse);
+    serve(HEALTH, serviceOf(protos, HEALTH), health.implementation());
+    this.#recorder.addEndless([`/${HEALTH}/Watch`, `/${INFERENCE}/ModelStreamInfer`]);
+    if (config.channelz) serve(CHANNELZ, getChannelzServiceDefinition(), getChannelzHandlers());
+    if (config.reflection) this.#serveReflection(served);
+    return health;
+  }
+
+  #serveReflection(services: readonly Reflected[]): void {
+    const reflection = reflectionServices({ services, otherFiles: ERROR_FILES, refuse: this.#refuse });
+    for (const [definition, handlers] of reflection) {
+      this.#serve(definition, handlers);
+      this.#recorder.addEndless(Object.values(definition).map(({ path }) => path));
+    }
+  }
+
+  #serve(definition: ServiceDefinition, implementation: UntypedServiceImplementation): void {
+    const paths = Object.values(definition).map(({ path }) => path);
+    for (const path of paths) {
+      if (this.#recorder.hasRoute(path))
+        throw new JubakoError('SERVICE_INVALID', `Cannot serve ${path} twice: another gRPC service has that name`);
+    }
+    this.#server.addService(guarded(definition, this.#onUnencodable), implementation);
+    this.#recorder.addRoutes(paths);
+  }
+
+  readonly #onUnencodable = (cause: unknown, route: string): void => {
+    this.#logger.error({ event: 'answer.unencodable', route, err: cause }, `Cannot encode an answer of ${route}`);
   };
 
   readonly #refuse: Refuse = (thrown, rpc) => {

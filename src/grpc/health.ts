@@ -1,12 +1,13 @@
 import type { ServerWritableStream, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { JubakoError } from '../errors.js';
-import { Undecodable } from './protos.js';
 import { rpcOf, unary, type Refuse } from './rpc.js';
 
-// The standard health service, grpc.health.v1.Health. Check asks for the readiness of the moment; Watch asks for it four
-// times a second while somebody watches, since readiness is a question here and not an event.
+// The standard health service, grpc.health.v1.Health.
+// E1 Readiness is a question here and not an event: Check and List ask it, and while somebody watches it is asked five times
+//    a second, once for each name that is watched, however many watch it.
+// E2 A watcher that does not read is told the state of the moment when it reads again, not all that it missed.
 
-const WATCH_INTERVAL_MS = 250;
+const WATCH_INTERVAL_MS = 200;
 
 type ServingStatus = 'SERVING' | 'NOT_SERVING' | 'SERVICE_UNKNOWN';
 
@@ -18,7 +19,10 @@ interface HealthCheckResponse {
   readonly status: ServingStatus;
 }
 
-type WatchCall = ServerWritableStream<HealthCheckRequest | Undecodable, HealthCheckResponse>;
+type WatchCall = ServerWritableStream<HealthCheckRequest, HealthCheckResponse>;
+
+/** Whether what a name stands for can serve now. */
+export type IsServing = () => Promise<boolean>;
 
 interface Watcher {
   readonly call: WatchCall;
@@ -27,17 +31,16 @@ interface Watcher {
 }
 
 export class Health {
-  readonly #names: ReadonlySet<string>;
-  readonly #isServing: () => Promise<boolean>;
+  readonly #names: ReadonlyMap<string, IsServing>;
   readonly #refuse: Refuse;
   readonly #watchers = new Set<Watcher>();
   #timer: NodeJS.Timeout | undefined;
+  #isLooking = false;
   #isStopped = false;
 
-  /** @param names - services that can be asked for; `''` stands for the server. All share the readiness of the server. */
-  constructor(names: Iterable<string>, isServing: () => Promise<boolean>, refuse: Refuse) {
-    this.#names = new Set(names);
-    this.#isServing = isServing;
+  /** @param names - what can be asked for; `''` stands for the server. */
+  constructor(names: ReadonlyMap<string, IsServing>, refuse: Refuse) {
+    this.#names = names;
     this.#refuse = refuse;
   }
 
@@ -54,27 +57,31 @@ export class Health {
   /** Not serving from now on: every watcher is told before this returns. */
   stop(): void {
     this.#isStopped = true;
-    for (const watcher of this.#watchers) this.#tell(watcher, false);
+    for (const watcher of this.#watchers) tell(watcher, this.#names.has(watcher.service) ? 'NOT_SERVING' : undefined);
   }
 
   async #check(service: string): Promise<HealthCheckResponse> {
-    if (this.#names.has(service)) return { status: toStatus(await this.#isServing()) };
-    const known = [...this.#names].map((name) => `"${name}"`).join(', ');
+    const status = await this.#statusOf(service);
+    if (status !== 'SERVICE_UNKNOWN') return { status };
+    const known = [...this.#names.keys()].map((name) => `"${name}"`).join(', ');
     throw new JubakoError('NOT_FOUND', `Cannot check the health of "${service}": the services are ${known}`);
   }
 
   async #list(): Promise<{ readonly statuses: Readonly<Record<string, HealthCheckResponse>> }> {
-    const status = toStatus(await this.#isServing());
-    return { statuses: Object.fromEntries([...this.#names].map((name) => [name, { status }])) };
+    const names = [...this.#names.keys()];
+    const statuses = await Promise.all(names.map((name) => this.#statusOf(name)));
+    return { statuses: Object.fromEntries(names.map((name, i) => [name, { status: statuses[i] as ServingStatus }])) };
+  }
+
+  async #statusOf(name: string): Promise<ServingStatus> {
+    const isServing = this.#names.get(name);
+    if (isServing === undefined) return 'SERVICE_UNKNOWN';
+    const serves = !this.#isStopped && (await isServing());
+    return serves && !this.#isStopped ? 'SERVING' : 'NOT_SERVING';
   }
 
   #watch(call: WatchCall): void {
-    const { request } = call;
-    if (request instanceof Undecodable) {
-      call.emit('error', this.#refuse(request.toError(), rpcOf(call)));
-      return;
-    }
-    const watcher: Watcher = { call, service: request.service ?? '', told: undefined };
+    const watcher: Watcher = { call, service: call.request.service ?? '', told: undefined };
     this.#watchers.add(watcher);
     call.on('cancelled', () => {
       this.#watchers.delete(watcher);
@@ -84,28 +91,38 @@ export class Health {
     });
     void this.#look([watcher]);
     this.#timer ??= setInterval(() => {
-      void this.#look(this.#watchers);
+      void this.#lookAtAll();
     }, WATCH_INTERVAL_MS).unref();
   }
 
-  /** Never rejects. */
-  async #look(watchers: Iterable<Watcher>): Promise<void> {
-    try {
-      const isServing = await this.#isServing();
-      for (const watcher of watchers) this.#tell(watcher, isServing && !this.#isStopped);
-    } catch (thrown) {
-      for (const { call } of watchers) call.emit('error', this.#refuse(thrown, rpcOf(call)));
-    }
+  async #lookAtAll(): Promise<void> {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    await this.#look([...this.#watchers]);
+    this.#isLooking = false;
   }
 
-  #tell(watcher: Watcher, isServing: boolean): void {
-    const status = this.#names.has(watcher.service) ? toStatus(isServing) : 'SERVICE_UNKNOWN';
-    if (status === watcher.told || !this.#watchers.has(watcher)) return;
-    watcher.told = status;
-    watcher.call.write({ status });
+  /** Never rejects. */
+  async #look(watchers: readonly Watcher[]): Promise<void> {
+    const statuses = new Map<string, Promise<ServingStatus>>(); // E1
+    await Promise.all(
+      watchers.map(async (watcher) => {
+        const { call, service } = watcher;
+        let asked = statuses.get(service);
+        if (asked === undefined) statuses.set(service, (asked = this.#statusOf(service)));
+        try {
+          const status = await asked;
+          if (this.#watchers.has(watcher)) tell(watcher, status);
+        } catch (thrown) {
+          call.emit('error', this.#refuse(thrown, rpcOf(call)));
+        }
+      }),
+    );
   }
 }
 
-function toStatus(isServing: boolean): ServingStatus {
-  return isServing ? 'SERVING' : 'NOT_SERVING';
+function tell(watcher: Watcher, status: ServingStatus = 'SERVICE_UNKNOWN'): void {
+  if (status === watcher.told || watcher.call.writableNeedDrain) return; // E2
+  watcher.told = status;
+  watcher.call.write({ status });
 }

@@ -5,10 +5,12 @@ import { protoPath as healthProtoPath } from 'grpc-health-check';
 import { JubakoError } from '../errors.js';
 
 // P1 A message that cannot be decoded is the client's fault. grpc-js would answer it INTERNAL, so the definitions here
-//    decode it to an `Undecodable`, which the handlers answer INVALID_ARGUMENT.
+//    decode it to an `Undecodable`, which is answered INVALID_ARGUMENT before any handler sees it.
+// P2 An answer that cannot be encoded is a fault of this side. grpc-js answers it INTERNAL and drops the cause, which only
+//    here can be told to the log.
 
 // From dist/grpc: the .proto files are shipped in src, where tools of users can read them too.
-const PROTO_FOLDER = fileURLToPath(new URL('../../src/grpc/proto/', import.meta.url));
+export const PROTO_FOLDER = fileURLToPath(new URL('../../src/grpc/proto/', import.meta.url));
 
 /** What stands in for a request whose bytes are not its protobuf message. */
 export class Undecodable {
@@ -40,21 +42,41 @@ export function loadProtos(files: readonly string[]): Promise<PackageDefinition>
   });
 }
 
-/** One service of the loaded package, made tolerant (P1). */
+/** One service of the loaded package. */
 export function serviceOf(protos: PackageDefinition, name: string): ServiceDefinition {
-  const loaded = protos[name] as ServiceDefinition | undefined;
-  if (loaded === undefined) throw new TypeError(`Cannot find the gRPC service "${name}" in the loaded .proto files`);
+  const service = protos[name] as ServiceDefinition | undefined;
+  if (service === undefined) throw new TypeError(`Cannot find the gRPC service "${name}" in the loaded .proto files`);
+  return service;
+}
+
+/** The same service, but for P1 and P2. @param onUnencodable - told why, with the path of the RPC. */
+export function guarded(
+  definition: ServiceDefinition,
+  onUnencodable: (cause: unknown, route: string) => void,
+): ServiceDefinition {
   const service: Record<string, ServiceDefinition[string]> = {};
-  for (const [key, method] of Object.entries(loaded)) {
+  for (const [key, method] of Object.entries(definition)) {
+    const { path } = method;
     const decode = method.requestDeserialize as (bytes: Buffer) => unknown;
-    const requestDeserialize = (bytes: Buffer): unknown => {
-      try {
-        return decode(bytes);
-      } catch (cause) {
-        return new Undecodable(method.path, cause);
-      }
+    const encode = method.responseSerialize as (message: unknown) => Buffer;
+    service[key] = {
+      ...method,
+      requestDeserialize(bytes: Buffer): unknown {
+        try {
+          return decode(bytes);
+        } catch (cause) {
+          return new Undecodable(path, cause); // P1
+        }
+      },
+      responseSerialize(message: unknown): Buffer {
+        try {
+          return encode(message);
+        } catch (cause) {
+          onUnencodable(cause, path); // P2
+          throw cause;
+        }
+      },
     };
-    service[key] = { ...method, requestDeserialize };
   }
   return service;
 }

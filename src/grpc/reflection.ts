@@ -1,85 +1,90 @@
 import type { ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
-import { loadSync, type AnyDefinition, type MessageTypeDefinition, type PackageDefinition } from '@grpc/proto-loader';
+import type { MessageTypeDefinition } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
+import { mendFiles } from './reflection-files.js';
+import { bidirectional, type Refuse } from './rpc.js';
 
-// The reflection services. What the loader knows of the .proto files is mended first, since strict clients such as grpcurl
-// refuse it as it is. Each repair leaves alone what a later version of the loader may get right.
-// F1 Imports are missing (grpc-node issues 2595, 3034). The loader makes one file per package, so that the only imports
-//    that are needed are those of Google's.
-// F2 The messages behind map fields have to be named after them with "Entry" at the end (grpcurl issue 519).
-// F3 Reserved ranges end one too early, which makes those of one number invalid (protobufjs pull request 2277). No client
-//    needs them: they are left out.
+// The reflection services, v1 and v1alpha.
+// L1 The package answers as fast as it is asked and keeps what the client does not read: its answers are taken one by one
+//    instead, when the one before is written.
+// L2 A service whose definition has no descriptors, as generated code has none, is listed and cannot be described.
 
-const GOOGLE_FILE = 'google_protobuf.proto';
-const GOOGLE_TYPE = 'google.protobuf.';
-
-/** FileDescriptorProto of google/protobuf/descriptor.proto, as far as it is mended; the loader has that file built in. */
-interface FileDescriptor {
-  readonly name?: string;
-  dependency?: string[];
-  readonly messageType?: readonly MessageDescriptor[];
+export interface Reflected {
+  readonly name: string;
+  readonly definition: ServiceDefinition;
 }
 
-interface MessageDescriptor {
-  name?: string;
-  readonly field?: readonly FieldDescriptor[];
-  readonly nestedType?: readonly MessageDescriptor[];
-  readonly options?: { readonly mapEntry?: boolean };
-  reservedRange?: unknown[];
+export interface ReflectionOptions {
+  readonly services: readonly Reflected[];
+  /** Files with messages that no service names. */
+  readonly otherFiles: readonly Buffer[];
+  readonly refuse: Refuse;
 }
 
-interface FieldDescriptor {
-  readonly name?: string;
-  typeName?: string;
+/** The reflection services, each as its definition and its implementation. */
+export function reflectionServices(
+  options: ReflectionOptions,
+): readonly (readonly [ServiceDefinition, UntypedServiceImplementation])[] {
+  const described = options.services.filter(({ definition }) => filesOf(definition).length > 0);
+  const undescribed = options.services.filter((service) => !described.includes(service)).map(({ name }) => ({ name }));
+  const files = new Set([...described.flatMap(({ definition }) => filesOf(definition)), ...options.otherFiles]);
+  const protos = {
+    files: { fileDescriptorProtos: mendFiles(files) } as unknown as MessageTypeDefinition<object, object>,
+  };
+  const served: (readonly [ServiceDefinition, UntypedServiceImplementation])[] = [];
+  const addService = (definition: ServiceDefinition, implementation: UntypedServiceImplementation): void => {
+    const answer = answererOf(implementation as unknown as PackageImplementation);
+    const answers = async function* (requests: AsyncIterable<unknown>): AsyncGenerator<Answer, void, undefined> {
+      for await (const request of requests) yield withNames(answer(request), undescribed);
+    };
+    served.push([definition, { ServerReflectionInfo: bidirectional(answers, options.refuse) }]);
+  };
+  new ReflectionService(protos, { services: described.map(({ name }) => name) }).addToServer({ addService });
+  return served;
 }
 
-export type AddService = (service: ServiceDefinition, implementation: UntypedServiceImplementation) => void;
-
-/** Adds the reflection services v1 and v1alpha, which tell of the named services and of all messages of `protos`. */
-export function addReflection(protos: PackageDefinition, services: string[], addService: AddService): void {
-  new ReflectionService(mended(protos), { services }).addToServer({ addService });
-}
-
-/** One definition out of `protos`, with all of its files, mended. */
-function mended(protos: PackageDefinition): PackageDefinition {
-  const entry = Object.entries(protos).find(hasFiles);
-  if (entry === undefined) throw new TypeError('Cannot find the files of the loaded .proto definitions');
-  const [name, definition] = entry;
-  const codec = loadSync('google/protobuf/descriptor.proto')[
-    'google.protobuf.FileDescriptorProto'
-  ] as MessageTypeDefinition<FileDescriptor, FileDescriptor>;
-  const fileDescriptorProtos = definition.fileDescriptorProtos.map((bytes) => {
-    const file = codec.deserialize(bytes);
-    if (bytes.includes(GOOGLE_TYPE) && file.name !== GOOGLE_FILE) {
-      const { dependency = [] } = file;
-      if (dependency.length === 0) file.dependency = [GOOGLE_FILE]; // F1
-    }
-    file.messageType?.forEach(mendMessage);
-    return codec.serialize(file);
+function filesOf(definition: ServiceDefinition): readonly Buffer[] {
+  return Object.values(definition).flatMap((method) => {
+    const { requestType } = method as { readonly requestType?: { readonly fileDescriptorProtos?: readonly Buffer[] } };
+    return requestType?.fileDescriptorProtos ?? [];
   });
-  return { [name]: { ...definition, fileDescriptorProtos } };
 }
 
-type MessageDefinition = MessageTypeDefinition<object, object>;
-
-/** Every message carries all files of its load; services carry none. */
-function hasFiles(entry: [string, AnyDefinition]): entry is [string, MessageDefinition] {
-  return 'fileDescriptorProtos' in entry[1];
+interface Answer {
+  readonly listServicesResponse?: { readonly service: readonly { readonly name: string }[] };
 }
 
-function mendMessage(message: MessageDescriptor): void {
-  message.reservedRange = []; // F3
-  for (const nested of message.nestedType ?? []) {
-    if (nested.options?.mapEntry === true) nameMapEntry(message, nested);
-    else mendMessage(nested);
-  }
+/** How the package takes a call: it reads messages from it by its event, and writes each answer at once. */
+interface PackageImplementation {
+  ServerReflectionInfo(stream: {
+    on(event: string, listener: (message: unknown) => void): void;
+    write(answer: Answer): void;
+    end(): void;
+  }): void;
 }
 
-/** F2 */
-function nameMapEntry(message: MessageDescriptor, entry: MessageDescriptor): void {
-  const field = message.field?.find((one) => one.typeName === entry.name);
-  if (field?.name === undefined) return;
-  const name = `${field.name.replace(/(?:^|_)(.)/g, (_, first: string) => first.toUpperCase())}Entry`;
-  entry.name = name;
-  field.typeName = name;
+/** L1 */
+function answererOf(implementation: PackageImplementation): (request: unknown) => Answer {
+  let ask: (request: unknown) => void = () => undefined;
+  let answer: Answer = {};
+  implementation.ServerReflectionInfo({
+    on: (event, listener) => {
+      if (event === 'data') ask = listener;
+    },
+    write: (given) => {
+      answer = given;
+    },
+    end: () => undefined,
+  });
+  return (request) => {
+    ask(request);
+    return answer;
+  };
+}
+
+/** L2 */
+function withNames(answer: Answer, names: readonly { readonly name: string }[]): Answer {
+  const { listServicesResponse: list } = answer;
+  if (list === undefined || names.length === 0) return answer;
+  return { ...answer, listServicesResponse: { service: [...list.service, ...names] } };
 }

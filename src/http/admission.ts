@@ -1,40 +1,77 @@
+import type { ServerConfig } from '../config/settings.js';
+import { JubakoError } from '../errors.js';
 import type { Gauge } from '../telemetry/metrics.js';
+import { codingOf } from './decompress.js';
+import { bodyTooLarge } from './error-answer.js';
 import type { Exchange, Holding } from './exchange.js';
 
 /**
- * Counts the API requests being worked on, and refuses beyond the limit. A place is given back when both the exchange
- * has ended and its call has settled: a client that hangs up must not make room while its work still runs.
+ * The door of every route that does work: counts the requests being worked on, and refuses beyond the limit. A place is given
+ * back when both the exchange has ended and its call has settled: a client that hangs up must not make room while its work
+ * still runs.
  */
 export class Admission implements Holding {
-  readonly #limit: number;
+  readonly #maxConcurrency: number;
+  readonly #maxBodyBytes: number;
   readonly #gauge: Gauge;
   #count = 0;
 
-  /** @param limit - 0: none. */
-  constructor(limit: number, gauge: Gauge) {
-    this.#limit = limit;
+  constructor(config: Pick<ServerConfig, 'maxConcurrency' | 'maxBodyBytes'>, gauge: Gauge) {
+    this.#maxConcurrency = config.maxConcurrency;
+    this.#maxBodyBytes = config.maxBodyBytes;
     this.#gauge = gauge;
   }
 
-  /** False: full. */
-  enter(exchange: Exchange): boolean {
-    if (this.#limit > 0 && this.#count >= this.#limit) return false;
-    exchange.holding = this;
-    this.#add(1);
+  /** In the hook `onRequest`, after who may call has been asked and before the body is read. False: the exchange has its answer. */
+  admit(exchange: Exchange): boolean {
+    try {
+      const { headers } = exchange.request;
+      exchange.coding = codingOf(headers);
+      if (Number(headers['content-length']) > this.#maxBodyBytes) throw bodyTooLarge(this.#maxBodyBytes);
+      this.#enter(exchange);
+    } catch (thrown) {
+      exchange.fail(JubakoError.from(thrown));
+      return false;
+    }
+    exchange.sendContinue();
     return true;
   }
 
-  callStarted(exchange: Exchange): void {
+  /** Does the work of an admitted exchange, and answers its failure. Never rejects. */
+  async run(exchange: Exchange, work: () => Promise<void>): Promise<void> {
+    this.started(exchange);
+    try {
+      await work();
+    } catch (thrown) {
+      exchange.fail(JubakoError.from(thrown));
+    } finally {
+      this.settled(exchange);
+    }
+  }
+
+  /** For who does the work itself, `settled` always following. */
+  started(exchange: Exchange): void {
     exchange.isWorking = true;
   }
 
-  callSettled(exchange: Exchange): void {
+  settled(exchange: Exchange): void {
     exchange.isWorking = false;
     if (exchange.isEnded) this.#add(-1);
   }
 
   exchangeEnded(exchange: Exchange): void {
     if (!exchange.isWorking) this.#add(-1);
+  }
+
+  #enter(exchange: Exchange): void {
+    if (this.#maxConcurrency > 0 && this.#count >= this.#maxConcurrency) {
+      throw new JubakoError(
+        'QUEUE_FULL',
+        `Cannot take the request: this worker is at its limit of ${this.#maxConcurrency} (maxConcurrency)`,
+      );
+    }
+    exchange.holding = this;
+    this.#add(1);
   }
 
   #add(change: 1 | -1): void {

@@ -1,24 +1,25 @@
 import type { FastifyInstance } from 'fastify';
 import { Cancellation } from '../cancellation.js';
 import { JubakoError } from '../errors.js';
+import type { ApiInput } from '../descriptor/api-input.js';
+import type { Descriptor } from '../descriptor/descriptor.js';
+import { isStreamDescriptor } from '../descriptor/stream-descriptor.js';
 import type { ApiDefinition } from '../service/define.js';
-import type { Descriptor, TensorSpec } from '../descriptor/descriptor.js';
-import { newTiming } from '../service/invoke.js';
-import { parseJson } from '../descriptor/json-value.js';
+import { newTiming, type ApiCall, type Invoker } from '../service/invoke.js';
 import type { ApiManifest } from '../service/manifest.js';
 import type { ProtocolServerOptions } from '../service/protocol-server.js';
-import { Admission } from './admission.js';
-import { bodyTooLarge } from './error-answer.js';
+import type { Admission } from './admission.js';
+import { answerValues } from './answer-values.js';
 import { exchangeOf, type Exchange } from './exchange.js';
-import { BodyChunks, bodyKindOf, readTensor } from './request-body.js';
-import { answerOutput } from './response-body.js';
-
-const NO_BODY = Buffer.alloc(0);
+import { chooseOffer } from './negotiate.js';
+import { readBody } from './request-body.js';
+import { deadlineOf } from './request-deadline.js';
+import { RequestForms } from './request-forms.js';
+import { ResponseForms } from './response-forms.js';
+import { streamFormats, type StreamFormat } from './stream-formats.js';
 
 /** `POST <route>` for each API of the manifest. */
-export function addApiRoutes(app: FastifyInstance, options: ProtocolServerOptions): void {
-  const gauge = options.metrics.gauge('jubako_requests_in_progress', { protocol: 'http' });
-  const admission = new Admission(options.config.maxConcurrency, gauge);
+export function addApiRoutes(app: FastifyInstance, options: ProtocolServerOptions, admission: Admission): void {
   for (const manifest of options.manifest.apis) {
     const { name } = manifest;
     const { apis } = options.service;
@@ -34,74 +35,80 @@ export function addApiRoutes(app: FastifyInstance, options: ProtocolServerOption
       onRequest: (_request, reply, done) => {
         if (route.admit(exchangeOf(reply.raw))) done();
       },
-      handler: (request, reply) => {
-        void route.serve(exchangeOf(reply.raw), request.body as Buffer | BodyChunks | undefined);
+      handler: (_request, reply) => {
+        void route.serve(exchangeOf(reply.raw));
       },
     });
   }
 }
 
 class ApiRoute {
-  readonly #options: ProtocolServerOptions;
+  readonly #invoker: Invoker;
   readonly #admission: Admission;
-  readonly #manifest: ApiManifest;
-  readonly #definition: ApiDefinition;
+  readonly #api: string;
+  readonly #route: string;
+  readonly #maxBodyBytes: number;
+  readonly #requests: RequestForms;
+  readonly #answers: ResponseForms | readonly StreamFormat[];
 
-  constructor(options: ProtocolServerOptions, admission: Admission, manifest: ApiManifest, definition: ApiDefinition) {
-    this.#options = options;
+  constructor(
+    { invoker, config }: ProtocolServerOptions,
+    admission: Admission,
+    { name, route }: ApiManifest,
+    { input, output }: ApiDefinition,
+  ) {
+    this.#invoker = invoker;
     this.#admission = admission;
-    this.#manifest = manifest;
-    this.#definition = definition;
+    this.#api = name;
+    this.#route = route;
+    this.#maxBodyBytes = config.maxBodyBytes;
+    this.#requests = new RequestForms(input);
+    this.#answers = isStreamDescriptor(output)
+      ? streamFormats(name, output)
+      : new ResponseForms(name, output as Descriptor);
   }
 
   /** Before the body is read. False: the exchange has its answer. */
   admit(exchange: Exchange): boolean {
-    exchange.route = this.#manifest.route;
+    exchange.route = this.#route;
     try {
-      const { headers } = exchange.request;
-      exchange.isBinary = bodyKindOf(headers, this.#manifest.input) === 'binary';
-      const { maxBodyBytes, maxConcurrency } = this.#options.config;
-      if (Number(headers['content-length']) > maxBodyBytes) throw bodyTooLarge(maxBodyBytes);
-      if (!this.#admission.enter(exchange)) {
-        throw new JubakoError(
-          'QUEUE_FULL',
-          `Cannot take the request: this worker is at its limit of ${maxConcurrency} (maxConcurrency)`,
-        );
-      }
-      exchange.sendContinue();
-      return true;
+      exchange.form = this.#requests.of(exchange.request.headers);
     } catch (thrown) {
       exchange.fail(JubakoError.from(thrown));
       return false;
     }
+    return this.#admission.admit(exchange);
   }
 
-  /** Never rejects. */
-  async serve(exchange: Exchange, body: Buffer | BodyChunks = NO_BODY): Promise<void> {
-    const { name: api } = this.#manifest;
-    this.#admission.callStarted(exchange);
+  /** Of an admitted exchange. Never rejects. In one function: each promise more is 0.3 µs of a request that takes 17. */
+  async serve(exchange: Exchange): Promise<void> {
+    this.#admission.started(exchange);
     try {
-      const { requestId, isBinary } = exchange;
-      const input = isBinary
-        ? readTensor(body, exchange.request.headers, this.#manifest.input as TensorSpec)
-        : parseJson(body instanceof BodyChunks ? Buffer.concat(body.list) : body);
-      const timing = newTiming();
-      const cancellation = new Cancellation();
-      exchange.timing = timing;
-      exchange.cancellation = cancellation;
-      const output = await this.#options.invoker.callApi({
-        api,
-        input: isBinary ? { form: 'value', value: input } : { form: 'json', json: input },
-        requestId,
-        cancellation,
-        deadlineAtMs: undefined,
-        timing,
-      });
-      if (exchange.isUnanswered) answerOutput(exchange, api, this.#definition.output as Descriptor, output);
+      const body = await readBody(exchange.request, this.#maxBodyBytes, exchange.coding);
+      if (exchange.isEnded || exchange.form === undefined) return;
+      const call = this.#callOf(exchange, exchange.form.read(body));
+      const answers = this.#answers;
+      if (answers instanceof ResponseForms) {
+        const output = await this.#invoker.callApi(call);
+        const answering = exchange.isUnanswered ? answers.answer(exchange, output) : undefined;
+        if (answering !== undefined) await answering;
+      } else {
+        const format = chooseOffer(exchange.request.headers.accept, answers);
+        await answerValues(exchange, this.#invoker.streamApi(call), format);
+      }
     } catch (thrown) {
       exchange.fail(JubakoError.from(thrown));
     } finally {
-      this.#admission.callSettled(exchange);
+      this.#admission.settled(exchange);
     }
+  }
+
+  #callOf(exchange: Exchange, input: ApiInput): ApiCall {
+    const deadlineAtMs = deadlineOf(exchange.request.headers, exchange.startedAtMs);
+    const timing = newTiming();
+    const cancellation = new Cancellation();
+    exchange.timing = timing;
+    exchange.cancellation = cancellation;
+    return { api: this.#api, input, requestId: exchange.requestId, cancellation, deadlineAtMs, timing };
   }
 }

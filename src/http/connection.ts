@@ -47,7 +47,7 @@ export class Connection {
 
   /** The server is about to destroy the socket. */
   cut(): void {
-    for (const exchange of this.#open) exchange.isCut = true;
+    for (const exchange of [...this.#open]) exchange.cut();
   }
 
   /** The socket has closed. */

@@ -20,6 +20,7 @@ const CLOSE_IDLE_EVERY_MS = 100;
 export class Connections implements ExchangeHost {
   readonly logger;
   readonly recordRequest;
+  readonly compresses: boolean;
   keepsAlive: boolean;
 
   readonly #isTls: boolean;
@@ -36,6 +37,7 @@ export class Connections implements ExchangeHost {
     this.logger = options.logger;
     this.recordRequest = options.recordRequest;
     this.keepsAlive = options.config.timeoutKeepAlive > 0;
+    this.compresses = options.config.compression;
     this.#isTls = options.tls !== undefined;
     this.#gauge = options.metrics.gauge('jubako_connections', { protocol: 'http' });
   }
@@ -151,7 +153,10 @@ export class Connections implements ExchangeHost {
   #cut(): void {
     this.#isCut = true;
     for (const connection of this.#speaking.values()) connection.cut();
-    for (const socket of this.#accepted) socket.destroy();
+    // Not before the calls that are cut have answered so: that takes promises, and Node writes when they are done.
+    setImmediate(() => {
+      for (const socket of this.#accepted) socket.destroy();
+    });
   }
 
   #speak(socket: Socket): Connection {

@@ -18,7 +18,7 @@ export function errorText(error: JubakoError, requestId: string): string {
 }
 
 export function retryHeaders(error: JubakoError): readonly string[] {
-  const { retryAfterSeconds } = error.kind;
+  const { retryAfterSeconds } = error;
   return retryAfterSeconds === undefined ? [] : ['Retry-After', String(retryAfterSeconds)];
 }
 

@@ -2,20 +2,25 @@ import { ServerResponse, type IncomingMessage } from 'node:http';
 import { pipeline, type Readable } from 'node:stream';
 import type { Cancellation } from '../cancellation.js';
 import { JubakoError, type ErrorCode } from '../errors.js';
+import { byteLengthOf } from '../tensor/index.js';
 import { REQUEST_ID_HEADER, requestIdFrom } from '../service/request-id.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { RecordRequest, Timing } from '../telemetry/request-log.js';
 import type { Connection } from './connection.js';
+import type { ContentCoding } from './decompress.js';
 import { UNKNOWN_ROUTE, errorText, retryHeaders } from './error-answer.js';
+import { clearHeaders, outcomeOfStatus, setHeaders, setOurHeaders, type HeadersOfHead } from './foreign-answer.js';
+import { INFERENCE_TYPE, inferenceErrorHeaders, inferenceErrorText, isInferencePath } from './inference-error.js';
+import type { RequestForm } from './request-forms.js';
+import { STALLED_MS, StreamedAnswer, type StreamedExchange } from './streamed-answer.js';
 
 // One request and its answer. The response object carries it, so that a request costs no look-up.
 // X1 Every exchange ends exactly once (`#end`) and is recorded there: its answer was written, or its connection closed before.
-// X2 Answers are written here and nowhere else, so that each one has the request id and the right say on the connection.
+// X2 Answers are written here, so that each one has the request id and the right say on the connection. Those of plugins and
+//    mounted applications (`isForeign`) are not, but their heads pass `foreignHead`.
 
 /** Time that the rest of a body, which nobody wants any more, may take: closing at once would reset the answer away. */
 const DISCARD_MS = 5_000;
-/** Time without a byte taken after which a client that doesn't read its answer is cut. */
-const STALLED_MS = 60_000;
 const NO_HEADERS: readonly string[] = [];
 export const JSON_TYPE = 'application/json; charset=utf-8';
 
@@ -25,6 +30,8 @@ export interface ExchangeHost {
   readonly recordRequest: RecordRequest;
   /** False: every answer tells the client to close. */
   readonly keepsAlive: boolean;
+  /** The setting `compression`. */
+  readonly compresses: boolean;
 }
 
 /** Something that an exchange holds, e.g. its place among the admitted; told once when the exchange has ended. */
@@ -34,6 +41,16 @@ export interface Holding {
 
 export class TrackedResponse extends ServerResponse {
   exchange: Exchange | undefined = undefined;
+
+  /** Node calls it too, for a head that nobody wrote. */
+  override writeHead(status: number, second?: string | HeadersOfHead, third?: HeadersOfHead): this {
+    const { exchange } = this;
+    if (exchange?.isForeign !== true || this.headersSent) return super.writeHead(status, second as string, third);
+    const isReason = typeof second === 'string';
+    setHeaders(this, isReason ? third : second);
+    exchange.foreignHead(status); // X2
+    return isReason ? super.writeHead(status, second) : super.writeHead(status);
+  }
 }
 
 /** The exchange of a raw response that came through this room's server. */
@@ -43,9 +60,10 @@ export function exchangeOf(raw: ServerResponse): Exchange {
   return exchange;
 }
 
-export class Exchange {
+export class Exchange implements StreamedExchange {
   readonly request: IncomingMessage;
   readonly requestId: string;
+  readonly startedAtMs = performance.now();
   /** Template of the route that took it. */
   route = UNKNOWN_ROUTE;
   timing: Timing | undefined = undefined;
@@ -54,18 +72,29 @@ export class Exchange {
   holding: Holding | undefined = undefined;
   /** Its call runs. */
   isWorking = false;
-  /** Its body is a raw tensor, not JSON. */
-  isBinary = false;
+  /** How its body is read, where it is the input of an API. */
+  form: RequestForm | undefined = undefined;
+  /** What its body is compressed by. */
+  coding: ContentCoding | undefined = undefined;
   /** The client sent `Expect: 100-continue` and holds its body back. */
   waitsForContinue = false;
   /** The server cuts the connection itself; the end is then not the client's doing. */
   isCut = false;
+  /** Others write its answer, unless it fails before they do. */
+  isForeign = false;
+  /** Why an answer that others write is no success, where its status does not say it. */
+  foreignOutcome: ErrorCode | undefined = undefined;
+  /** Its connection speaks another protocol now. */
+  isTunnel = false;
+  /** What every answer to this request carries: name, value, name, value … */
+  headers = NO_HEADERS;
 
   readonly #host: ExchangeHost;
   readonly #connection: Connection;
   readonly #response: TrackedResponse;
-  readonly #startedAtMs = performance.now();
   #outcome: 'ok' | ErrorCode = 'ok';
+  #lateFailure: JubakoError | undefined = undefined;
+  #stream: StreamedAnswer | undefined = undefined;
   #isEnded = false;
   #watchesStall = false;
   #closesAfterBody = false;
@@ -90,6 +119,11 @@ export class Exchange {
     return !this.#isEnded && !this.#response.headersSent;
   }
 
+  /** True: answers may be compressed where the client takes that. */
+  get mayCompress(): boolean {
+    return this.#host.compresses;
+  }
+
   /** True: more of this request's body is to come. */
   get hasBodyAhead(): boolean {
     const { request } = this;
@@ -112,6 +146,15 @@ export class Exchange {
     this.#mindTheRest();
   }
 
+  /** The same with a body in pieces, which are not joined. */
+  answerPieces(type: string, pieces: readonly Uint8Array[], more: readonly string[] = NO_HEADERS): void {
+    if (!this.isUnanswered) return;
+    this.#writeHead(200, type, byteLengthOf(pieces), more);
+    for (const piece of pieces) this.#response.write(piece);
+    this.#response.end();
+    this.#mindTheRest();
+  }
+
   /** The same with a body of `length` bytes from a stream, which is destroyed in any case. */
   stream(type: string, length: number, body: Readable, more: readonly string[] = NO_HEADERS): void {
     if (!this.isUnanswered) {
@@ -125,17 +168,62 @@ export class Exchange {
     this.#mindTheRest();
   }
 
+  /** Sends the head of an answer of unknown length. Undefined: nobody waits for it. */
+  beginStream(type: string, more: readonly string[] = NO_HEADERS): StreamedAnswer | undefined {
+    if (!this.isUnanswered) return undefined;
+    this.#writeHead(200, type, undefined, more);
+    this.#stream = new StreamedAnswer(this, this.#response);
+    return this.#stream;
+  }
+
+  failedLate(error: JubakoError): void {
+    this.#logInternal(error);
+    this.#lateFailure = error;
+    this.#outcome = error.code;
+  }
+
+  streamEnded(): void {
+    this.#mindTheRest();
+  }
+
   /** Answers with the row of the catalogue; what is internal goes to the log, also when nobody waits for the answer any more. */
   fail(error: JubakoError, more: readonly string[] = NO_HEADERS): void {
-    const { requestId, route } = this;
-    const { internal, http } = error.kind;
-    if (internal === true) {
-      const event = 'request.failed';
-      this.#host.logger.error({ event, requestId, route, code: error.code, err: error }, error.message);
-    }
+    this.#logInternal(error);
     if (!this.isUnanswered) return;
     this.#outcome = error.code;
-    this.answer(http, JSON_TYPE, errorText(error, requestId), [...retryHeaders(error), ...more]);
+    if (isInferencePath(this.request.url)) {
+      this.answer(error.kind.http, INFERENCE_TYPE, inferenceErrorText(error), [
+        ...inferenceErrorHeaders(error),
+        ...more,
+      ]);
+      return;
+    }
+    this.answer(error.kind.http, JSON_TYPE, errorText(error, this.requestId), [...retryHeaders(error), ...more]);
+  }
+
+  /** The head of an answer that others write is on its way: it gets what every answer has (X2). */
+  foreignHead(status: number): void {
+    const response = this.#response;
+    this.#outcome = this.foreignOutcome ?? outcomeOfStatus(status);
+    setOurHeaders(response, [...this.headers, REQUEST_ID_HEADER, this.requestId]);
+    if (this.hasBodyAhead) {
+      response.removeHeader('connection');
+      this.#keepOpenForBody();
+      response.once('finish', () => {
+        this.#mindTheRest();
+      });
+    } else if (!this.#host.keepsAlive) response.setHeader('Connection', 'close');
+    this.#watchesStall = true;
+    response.setTimeout(STALLED_MS, () => {
+      if (response.writableLength > 0) response.destroy(); // what waits for us, not for its reader, may take longer
+    });
+  }
+
+  #logInternal(error: JubakoError): void {
+    if (error.kind.internal !== true) return;
+    const { requestId, route } = this;
+    const event = 'request.failed';
+    this.#host.logger.error({ event, requestId, route, code: error.code, err: error }, error.message);
   }
 
   /** The connection speaks no valid HTTP any more and is answered around Node's response object. */
@@ -144,19 +232,23 @@ export class Exchange {
     this.#end(error.kind.http);
   }
 
+  /** The server is about to destroy the connection: what can still be said is said in this turn of the loop. */
+  cut(): void {
+    this.isCut = true;
+    this.cancellation?.cancel(serverStops());
+  }
+
   /** The answer is written, or the connection has closed. */
   closed(): void {
-    if (this.#response.writableFinished) this.#end(this.#response.statusCode);
+    if (this.#response.writableFinished || this.isTunnel) this.#end(this.#response.statusCode);
     else this.#abandon();
   }
 
   #abandon(): void {
     if (this.#isEnded) return;
-    const error = this.isCut
-      ? new JubakoError('DRAINING', 'Cannot finish the request: the server stops')
-      : callerGone();
+    const error = this.#lateFailure ?? (this.isCut ? serverStops() : callerGone());
     this.#outcome = error.code;
-    this.#end(error.kind.http);
+    this.#end(this.#lateFailure === undefined ? error.kind.http : this.#response.statusCode);
     this.cancellation?.cancel(error);
   }
 
@@ -169,23 +261,20 @@ export class Exchange {
       status,
       outcome: this.#outcome,
       requestId: this.requestId,
-      durationMs: performance.now() - this.#startedAtMs,
+      durationMs: performance.now() - this.startedAtMs,
       timing: this.timing,
     });
+    this.#stream?.ended();
     this.holding?.exchangeEnded(this);
     this.#connection.ended(this);
   }
 
-  #writeHead(status: number, type: string, length: number, more: readonly string[]): void {
-    const headers = [
-      'Content-Type',
-      type,
-      'Content-Length',
-      String(length),
-      REQUEST_ID_HEADER,
-      this.requestId,
-      ...more,
-    ];
+  /** @param length - undefined: not known yet. */
+  #writeHead(status: number, type: string, length: number | undefined, more: readonly string[]): void {
+    if (this.isForeign) clearHeaders(this.#response);
+    this.isForeign = false;
+    const headers = ['Content-Type', type, REQUEST_ID_HEADER, this.requestId, ...this.headers, ...more];
+    if (length !== undefined) headers.push('Content-Length', String(length));
     // Not while a body is still on its way: closing then resets the connection, and the answer with it.
     if (this.hasBodyAhead) this.#keepOpenForBody();
     else if (!this.#host.keepsAlive) headers.push('Connection', 'close');
@@ -226,6 +315,10 @@ export class Exchange {
 
 function onResponseClose(this: TrackedResponse): void {
   this.exchange?.closed();
+}
+
+function serverStops(): JubakoError {
+  return new JubakoError('DRAINING', 'Cannot finish the request: the server stops');
 }
 
 function callerGone(): JubakoError {

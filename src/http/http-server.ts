@@ -1,21 +1,29 @@
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { TLSSocket } from 'node:tls';
-import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyRequest, type FastifyServerOptions } from 'fastify';
 import { JubakoError } from '../errors.js';
 import { refuseUnknownCertificate } from '../net/tls-files.js';
 import type { ProtocolServer, ProtocolServerOptions } from '../service/protocol-server.js';
+import { guardRoutes } from './access-hook.js';
+import { Admission } from './admission.js';
 import { addApiRoutes } from './api-routes.js';
 import { Connections } from './connections.js';
+import { Cors } from './cors.js';
 import { fromFastifyError } from './error-answer.js';
 import { TrackedResponse, exchangeOf, type Exchange } from './exchange.js';
+import { isInferencePath } from './inference-error.js';
+import { addInferenceRoutes } from './inference-routes.js';
 import { addInfraRoutes } from './infra-routes.js';
-import { readChunks } from './request-body.js';
+import { Mounts } from './mounts.js';
+import { addPlugins, closePlugins, pluginAbilities, pluginsOf } from './plugins.js';
 import { addSwaggerUi } from './swagger-ui.js';
-import { BINARY_TYPE } from './tensor-headers.js';
+import { Upgrades } from './upgrades.js';
 
-// H1 Fastify routes and reads bodies; what is answered, counted and logged is the exchange's (exchange.ts). Its own logger,
-//    error format and request ids are off.
+// H1 Fastify routes; what is answered, counted and logged is the exchange's (exchange.ts). Its own logger, error format and
+//    request ids are off.
+// H2 Routes that do work read their bodies themselves (request-body.ts), behind `Admission`; Fastify's parsers are for the
+//    routes of plugins.
 
 /** Time for the head of a request; also for the first byte on a new connection. */
 const HEAD_TIMEOUT_MS = 30_000;
@@ -27,36 +35,54 @@ const HANDSHAKE_TIMEOUT_MS = 30_000;
 const ROUTES_IN_MESSAGE = 10;
 
 type Listener = (request: IncomingMessage, response: ServerResponse) => void;
-type KnownRoutes = ReadonlyMap<string, { readonly allow: string }>;
+/** Path → its methods. */
+type KnownRoutes = ReadonlyMap<string, ReadonlySet<string>>;
+
+interface NodeServerOptions {
+  readonly options: ProtocolServerOptions;
+  readonly connections: Connections;
+  /** Undefined: nobody takes a connection over. */
+  readonly upgrades: Upgrades | undefined;
+  /** Fastify's. */
+  readonly route: Listener;
+}
 
 /** Serves the APIs of a service over HTTP/1.1. Never listens: connections come through `accept`. */
 export async function createHttpServer(options: ProtocolServerOptions): Promise<ProtocolServer> {
   const connections = new Connections(options);
-  const app = Fastify({
-    logger: false,
+  const upgrades = options.manifest.mounts.length === 0 ? undefined : new Upgrades();
+  const app: FastifyInstance = Fastify({
+    ...(pluginsOf(options).length === 0 ? LEAN : pluginAbilities(options)),
     bodyLimit: options.config.maxBodyBytes,
     requestIdHeader: false,
     genReqId: noId,
-    routerOptions: { querystringParser: noQuery },
-    schemaController: { compilersFactory: { buildValidator: noSchema, buildSerializer: noSchema } },
     frameworkErrors: (error, request, reply) => {
       exchangeOf(reply.raw).fail(fromFastifyError(error, options.config.maxBodyBytes, request.headers['content-type']));
     },
     clientErrorHandler: (error, socket) => {
       connections.onClientError(error, socket);
     },
-    serverFactory: (route) => createNodeServer(options, connections, route),
+    serverFactory: (route) => createNodeServer({ options, connections, upgrades, route }),
   });
-  readBodies(app, options.config.maxBodyBytes);
-  const known = new Map<string, { allow: string }>();
+  const known = new Map<string, Set<string>>();
   app.addHook('onRoute', ({ url, method }) => {
-    known.set(url, { allow: method === 'POST' ? 'POST' : 'GET, HEAD' });
+    const methods = known.get(url) ?? new Set<string>();
+    for (const each of [method].flat()) methods.add(each);
+    known.set(url, methods);
   });
+  guardRoutes(app, options.access);
   answerErrors(app, options, known);
   addInfraRoutes(app, options, () => connections.isDraining);
   addSwaggerUi(app, options.manifest.name);
-  addApiRoutes(app, options);
-  await app.ready();
+  const gauge = options.metrics.gauge('jubako_requests_in_progress', { protocol: 'http' });
+  const admission = new Admission(options.config, gauge);
+  const mounts = upgrades === undefined ? undefined : new Mounts(options, upgrades);
+  await addPlugins(app, options, async (work) => {
+    leaveBodies(work);
+    addApiRoutes(work, options, admission);
+    addInferenceRoutes(work, { server: options, admission, isDraining: () => connections.isDraining });
+    await mounts?.add(app, work);
+  });
   connections.attach(app.server);
   return {
     accept: (socket) => {
@@ -65,12 +91,18 @@ export async function createHttpServer(options: ProtocolServerOptions): Promise<
     get connections(): number {
       return connections.count;
     },
-    drain: (graceMs) => connections.drain(graceMs),
+    drain: async (graceMs) => {
+      const untilMs = performance.now() + graceMs;
+      mounts?.drain();
+      await connections.drain(graceMs);
+      await closePlugins(app, options, untilMs - performance.now());
+    },
   };
 }
 
-function createNodeServer(options: ProtocolServerOptions, connections: Connections, route: Listener): Server {
+function createNodeServer({ options, connections, upgrades, route }: NodeServerOptions): Server {
   const { config, tls } = options;
+  const cors = config.corsOrigins.length === 0 ? undefined : new Cors(config.corsOrigins);
   const settings: ServerOptions<typeof IncomingMessage, typeof TrackedResponse> = {
     ServerResponse: TrackedResponse,
     keepAliveTimeout: Math.round(config.timeoutKeepAlive * 1000),
@@ -81,6 +113,7 @@ function createNodeServer(options: ProtocolServerOptions, connections: Connectio
   };
   const begin = (request: IncomingMessage, response: TrackedResponse): Exchange | undefined => {
     const exchange = connections.begin(request, response);
+    if (cors?.begin(exchange) === true) return undefined;
     if (request.headers.host !== undefined || request.httpVersion === '1.0') return exchange;
     exchange.fail(new JubakoError('INVALID_INPUT', 'Cannot serve an HTTP/1.1 request without the header Host'));
     return undefined;
@@ -102,26 +135,31 @@ function createNodeServer(options: ProtocolServerOptions, connections: Connectio
     route(request, response);
   });
   server.on('checkExpectation', onRequest); // RFC 9110 10.1.1: an expectation that is not known may be ignored
-  return server as unknown as Server;
+  const plain = server as unknown as Server; // Node's types know no response of ours
+  upgrades?.attach(plain, onRequest, (socket) =>
+    plain.emit(tls === undefined ? 'connection' : 'secureConnection', socket),
+  );
+  return plain;
 }
+
+/** What Fastify leaves out where there are no plugins. */
+const LEAN: FastifyServerOptions = {
+  logger: false,
+  routerOptions: { querystringParser: noQuery },
+  schemaController: { compilersFactory: { buildValidator: noSchema, buildSerializer: noSchema } },
+};
 
 /** No route has a schema: descriptors check and write. Fastify would load ajv and a serializer compiler for nothing (10 MB, 60 ms). */
 function noSchema(): never {
   throw new TypeError('Cannot compile a schema: routes of this server have none');
 }
 
-/**
- * Every body arrives at the handlers as a Buffer, whatever its type says, or as BodyChunks where tensors may be large; which
- * types an API takes is the API's.
- */
-function readBodies(app: FastifyInstance, maxBodyBytes: number): void {
-  app.removeAllContentTypeParsers();
-  // The named ones are found in Fastify's cache, `*` never is.
-  app.addContentTypeParser(['application/json', '*'], { parseAs: 'buffer' }, (_request, body, done) => {
-    done(null, body);
-  });
-  app.addContentTypeParser(BINARY_TYPE, (_request, payload, done) => {
-    readChunks(payload, maxBodyBytes, done);
+/** H2 */
+function leaveBodies(work: FastifyInstance): void {
+  work.removeAllContentTypeParsers();
+  // The named one is found in Fastify's cache, `*` never is.
+  work.addContentTypeParser(['application/json', '*'], (_request, _payload, done) => {
+    done(null);
   });
 }
 
@@ -133,7 +171,8 @@ function answerErrors(app: FastifyInstance, options: ProtocolServerOptions, know
   const apiRoutes = describeRoutes(options);
   // A hook, because Fastify would read the body before it calls a not-found handler.
   app.addHook('onRequest', (request, reply, done) => {
-    if (request.is404) refuseUnknown(exchangeOf(reply.raw), request, known, apiRoutes);
+    const isTaken = request.server !== app; // by a plugin that has a not-found handler
+    if (request.is404 && !isTaken) refuseUnknown(exchangeOf(reply.raw), request, known, apiRoutes);
     else done();
   });
 }
@@ -143,12 +182,14 @@ function refuseUnknown(exchange: Exchange, request: FastifyRequest, known: Known
   const route = known.get(path);
   if (route !== undefined) {
     exchange.route = path;
-    const message = `Cannot ${request.method} ${path}: the methods are ${route.allow}`;
-    exchange.fail(new JubakoError('METHOD_NOT_ALLOWED', message), ['Allow', route.allow]);
+    const allow = [...route].join(', ');
+    const message = `Cannot ${request.method} ${path}: the methods are ${allow}`;
+    exchange.fail(new JubakoError('METHOD_NOT_ALLOWED', message), ['Allow', allow]);
     return;
   }
   const shown = path.length > 200 ? `${path.slice(0, 200)}…` : path;
-  exchange.fail(new JubakoError('NOT_FOUND', `Cannot find ${request.method} ${shown}: ${apiRoutes}`));
+  const hint = isInferencePath(request.url) ? 'no such path of the Open Inference Protocol is served' : apiRoutes;
+  exchange.fail(new JubakoError('NOT_FOUND', `Cannot find ${request.method} ${shown}: ${hint}`));
 }
 
 function pathOf(url: string): string {

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { JubakoError } from '../errors.js';
 import type { ProtocolServerOptions, Readiness } from '../service/protocol-server.js';
+import { answerCompressed } from './compress.js';
 import { JSON_TYPE, exchangeOf, type Exchange } from './exchange.js';
 import { openApiDocument } from './openapi.js';
 
@@ -30,11 +31,26 @@ export function addInfraRoutes(app: FastifyInstance, options: ProtocolServerOpti
       void answerMetrics(exchange, options);
     });
   }
-  let document: string | undefined;
+  let document: Promise<string> | undefined;
   get('/docs.json', (exchange) => {
-    document ??= JSON.stringify(openApiDocument(options.manifest, { metrics: options.config.metrics }));
-    exchange.answer(200, JSON_TYPE, document);
+    document ??= writeDocument(options);
+    void answerDocument(exchange, document);
   });
+}
+
+async function writeDocument({ manifest, service, config }: ProtocolServerOptions): Promise<string> {
+  const { metrics, modelControl, apiKeys } = config;
+  const isGuarded = apiKeys.length > 0;
+  return JSON.stringify(await openApiDocument({ manifest, service, metrics, isGuarded, modelControl }));
+}
+
+/** Never rejects. */
+async function answerDocument(exchange: Exchange, document: Promise<string>): Promise<void> {
+  try {
+    await answerCompressed(exchange, JSON_TYPE, await document);
+  } catch (thrown) {
+    exchange.fail(JubakoError.from(thrown));
+  }
 }
 
 /** Never rejects. */

@@ -1,180 +1,197 @@
-import type { DescriptorSpec, JsonSchema, TensorSpec } from '../descriptor/descriptor.js';
+import type {
+  ColumnType,
+  DescriptorSpec,
+  FileSpec,
+  ItemSpec,
+  MultipartSpec,
+  TableSpec,
+  TensorSpec,
+} from '../descriptor/descriptor.js';
 import { DTYPES } from '../tensor/index.js';
+import { embedJsonSchema, placeIn, type OpenApiSchema } from './openapi-json-schema.js';
 
-// Descriptors as schemas of OpenAPI 3.0, which knows an older and smaller JSON Schema than users write.
-// O1 What 3.0 can't say is left out: the document may promise less than is checked, never more.
+// Descriptors as schemas of the JSON in which their values come and go.
+// O1 The schema may promise less than is checked, never more.
 
-export type OpenApiSchema = Readonly<Record<string, unknown>>;
+/** Of the value as an API takes it, or as it gives it: inputs have more forms. */
+export type Side = 'input' | 'output';
 
-/**
- * The component `name` for a descriptor, and one more for each definition inside its JSON Schema: `$ref`s reach into
- * components, since in OpenAPI a `#` is the whole document.
- */
-export function schemasOf(name: string, spec: DescriptorSpec): Readonly<Record<string, OpenApiSchema>> {
+/** @param place - where the schema will stand, for references inside it. */
+export function schemaOf(side: Side, spec: DescriptorSpec | ItemSpec, place: string): OpenApiSchema {
   switch (spec.kind) {
-    case 'tensor':
-      return { [name]: tensorSchema(spec) };
-    case 'tensors': {
-      const fields = Object.entries(spec.fields);
-      return {
-        [name]: {
-          type: 'object',
-          required: fields.map(([field]) => field),
-          additionalProperties: false,
-          properties: Object.fromEntries(fields.map(([field, tensor]) => [field, tensorSchema(tensor)])),
-        },
-      };
-    }
     case 'json':
-      return jsonSchemas(name, spec.schema);
+      return embedJsonSchema(spec.schema, place);
+    case 'tensor':
+      return tensorSchema(side, spec);
+    case 'tensors':
+      return objectSchema(
+        Object.entries(spec.fields).map(([name, field]) => [name, tensorSchema(side, field)]),
+        Object.keys(spec.fields),
+      );
+    case 'text':
+      return { type: 'string', ...(spec.maxLength !== null && { maxLength: spec.maxLength }) };
+    case 'bytes':
+      return BASE64;
+    case 'file':
+      return fileSchema(side, spec);
+    case 'image':
+      return side === 'input' ? { anyOf: [BASE64, imageSchema(spec.mediaTypes)] } : imageSchema([spec.mediaType]);
+    case 'table':
+      return tableSchema(side, spec);
+    case 'multipart':
+      return multipartSchema(side, spec, place);
     default:
-      return { [name]: {} };
+      return spec satisfies never;
   }
 }
 
-/** Nested lists, the form that answers have; inputs may also be `{ shape, data }`. */
-function tensorSchema({ dtype, shape }: TensorSpec): OpenApiSchema {
-  const nested = shape.reduceRight<OpenApiSchema>(
-    (items, size) => ({ type: 'array', items, ...(size >= 0 && { minItems: size, maxItems: size }) }),
-    elementSchema(dtype),
-  );
-  const description = `${dtype} tensor of shape [${shape.join(', ')}] (-1 is any size), as nested lists; axis 0 is the batch axis.`;
-  return { ...nested, description };
+const BASE64: OpenApiSchema = { type: 'string', contentEncoding: 'base64' };
+
+function objectSchema(properties: readonly (readonly [string, unknown])[], required: readonly string[]): OpenApiSchema {
+  return {
+    type: 'object',
+    ...(required.length > 0 && { required }),
+    additionalProperties: false,
+    properties: Object.fromEntries(properties),
+  };
 }
 
-function elementSchema(dtype: TensorSpec['dtype']): OpenApiSchema {
+function tensorSchema(side: Side, spec: TensorSpec): OpenApiSchema {
+  const { dtype, shape } = spec;
+  const element = elementSchema(side, spec);
+  const nested = shape.reduceRight<OpenApiSchema>(
+    (items, size) => ({ type: 'array', items, ...(size >= 0 && { minItems: size, maxItems: size }) }),
+    element,
+  );
+  const what = `${dtype} tensor of shape [${shape.join(', ')}] (-1 is any size)`;
+  if (side === 'output') return { ...nested, description: `${what}, as nested lists; axis 0 is the batch axis.` };
+  const flat = { type: 'array', items: element };
+  const flatObject = objectSchema(
+    [
+      [
+        'shape',
+        { type: 'array', items: { type: 'integer', minimum: 0 }, minItems: shape.length, maxItems: shape.length },
+      ],
+      ['data', dtype === 'string' ? flat : { anyOf: [flat, BASE64] }],
+    ],
+    ['shape', 'data'],
+  );
+  return {
+    description: `${what}: nested lists, or its shape beside a flat list or base64 of little-endian elements. Axis 0 is the batch axis.`,
+    anyOf: [nested, flatObject],
+  };
+}
+
+function elementSchema(side: Side, { dtype, allowNonFinite }: TensorSpec): OpenApiSchema {
   if (dtype === 'bool') return { type: 'boolean' };
   if (dtype === 'string') return { type: 'string' };
-  if (dtype === 'float32') return { type: 'number', format: 'float' };
-  if (dtype === 'float64') return { type: 'number', format: 'double' };
-  const { isFloat, range } = DTYPES[dtype];
-  if (isFloat || range === undefined) return { type: 'number' };
+  const { isFloat, range, bytes } = DTYPES[dtype];
+  if (isFloat || range === undefined) {
+    const format = dtype === 'float32' ? 'float' : dtype === 'float64' ? 'double' : undefined;
+    const hasNull = side === 'output' && allowNonFinite; // what JSON has no word for
+    return { type: hasNull ? ['number', 'null'] : 'number', ...(format !== undefined && { format }) };
+  }
+  if (bytes === 8) return integer64(side, dtype === 'uint64');
   const [low, high] = range;
-  // As numbers, 64-bit bounds would be rounded and so be wrong.
-  if (DTYPES[dtype].bytes === 8) return { type: 'integer', format: 'int64' };
   return { type: 'integer', minimum: Number(low), maximum: Number(high) };
 }
 
-function jsonSchemas(name: string, schema: JsonSchema): Readonly<Record<string, OpenApiSchema>> {
-  const schemas: Record<string, OpenApiSchema> = { [name]: convert(schema, name) };
-  for (const key of ['$defs', 'definitions']) {
-    const definitions = schema[key];
-    if (!isRecord(definitions)) continue;
-    for (const [inner, definition] of Object.entries(definitions)) {
-      schemas[componentName(name, inner)] = convertAny(definition, name);
-    }
-  }
-  return schemas;
+/** Beyond 2^53 as text; as numbers, 64-bit bounds would be rounded and so be wrong. */
+function integer64(side: Side, isUnsigned = false): OpenApiSchema {
+  // Of as many digits as the largest has, not all are small enough.
+  const digits = (isUnsigned ? 20 : 19) - (side === 'input' ? 1 : 0);
+  const text = { type: 'string', pattern: `^${isUnsigned ? '' : '-?'}\\d{1,${digits}}$` };
+  const minimum = isUnsigned ? 0 : Number.MIN_SAFE_INTEGER;
+  return { anyOf: [{ type: 'integer', format: 'int64', minimum, maximum: Number.MAX_SAFE_INTEGER }, text] };
 }
 
-function componentName(name: string, definition: string): string {
-  return `${name}_${definition.replace(/[^\w.-]/g, '_')}`;
+const FILE_NAME: OpenApiSchema = {
+  type: 'string',
+  minLength: 1,
+  maxLength: 255,
+  // Neither folders nor control characters, neither "." nor "..".
+  pattern: '^(?!\\.\\.?$)[^/\\\\\\u0000-\\u001f\\u007f]+$',
+};
+
+function fileSchema(side: Side, { mediaTypes }: FileSpec): OpenApiSchema {
+  const isAny = mediaTypes.length === 0 || mediaTypes.includes('*/*');
+  const required = side === 'output' ? ['name', 'mediaType', 'data'] : isAny ? ['data'] : ['mediaType', 'data'];
+  return objectSchema(
+    [
+      ['name', FILE_NAME],
+      ['mediaType', mediaTypeSchema(isAny ? ['*/*'] : mediaTypes)],
+      ['data', BASE64],
+    ],
+    required,
+  );
 }
 
-/** Keywords that mean the same in both. */
-const SAME = new Set([
-  ...[
-    'title',
-    'description',
-    'default',
-    'format',
-    'multipleOf',
-    'minimum',
-    'maximum',
-    'minLength',
-    'maxLength',
-    'pattern',
-  ],
-  ...[
-    'minItems',
-    'maxItems',
-    'uniqueItems',
-    'minProperties',
-    'maxProperties',
-    'required',
-    'enum',
-    'readOnly',
-    'writeOnly',
-  ],
-  ...['deprecated', 'nullable', 'discriminator', 'example', 'externalDocs'],
-]);
-const LIST_OF_SCHEMAS = new Set(['allOf', 'anyOf', 'oneOf']);
+const TOKEN = '[a-z0-9!#$&^_.+-]+';
 
-/** @param root - component that `#` stands for. */
-function convert(schema: JsonSchema, root: string): OpenApiSchema {
-  const { $ref } = schema;
-  if (typeof $ref === 'string') return convertRef($ref, root); // 3.0 ignores what stands beside a $ref
-  const result: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(schema)) {
-    if (SAME.has(key)) result[key] = value;
-    else if (LIST_OF_SCHEMAS.has(key) && Array.isArray(value))
-      result[key] = value.map((item) => convertAny(item, root));
-    else if (key === 'not') result[key] = convertAny(value, root);
-    else if (key === 'additionalProperties') result[key] = typeof value === 'boolean' ? value : convertAny(value, root);
-    else if (key === 'properties' && isRecord(value)) {
-      result[key] = Object.fromEntries(Object.entries(value).map(([field, item]) => [field, convertAny(item, root)]));
-    } else if (key === 'items') {
-      result[key] = Array.isArray(value) ? {} : convertAny(value, root); // a tuple: 3.0 has none
-    } else if (key === 'type') convertType(value, result);
-    else if (key === 'const') result['enum'] = [value];
-    else if (key === 'examples' && Array.isArray(value)) result['example'] = value[0];
-    else if (key.startsWith('x-')) result[key] = value;
-  }
-  convertExclusive('exclusiveMinimum', 'minimum', schema, result);
-  convertExclusive('exclusiveMaximum', 'maximum', schema, result);
-  if (result['type'] === 'array') result['items'] ??= {};
-  return result;
+function mediaTypeSchema(patterns: readonly string[]): OpenApiSchema {
+  if (!patterns.some((pattern) => pattern.endsWith('/*'))) return { type: 'string', enum: patterns };
+  const alternatives = patterns.map((pattern) => {
+    if (pattern === '*/*') return `${TOKEN}/${TOKEN}`;
+    const escaped = pattern.replace(/[\^$.*+?()[\]{}|]/g, '\\$&');
+    return pattern.endsWith('/*') ? `${escaped.slice(0, -2)}${TOKEN}` : escaped;
+  });
+  return { type: 'string', pattern: `^(?:${alternatives.join('|')})$` };
 }
 
-function convertAny(schema: unknown, root: string): OpenApiSchema {
-  if (schema === false) return { not: {} };
-  return isRecord(schema) ? convert(schema, root) : {};
+function imageSchema(mediaTypes: readonly string[]): OpenApiSchema {
+  return objectSchema(
+    [
+      ['mediaType', { type: 'string', enum: mediaTypes }],
+      ['data', BASE64],
+    ],
+    ['data'],
+  );
 }
 
-function convertRef(ref: string, root: string): OpenApiSchema {
-  if (ref === '#') return { $ref: `#/components/schemas/${root}` };
-  const [, inner] = /^#\/(?:\$defs|definitions)\/([^/]+)$/.exec(ref) ?? [];
-  if (inner === undefined) return {}; // into the middle of a schema, or to another document
-  const definition = decodePointer(inner);
-  return { $ref: `#/components/schemas/${componentName(root, definition)}` };
-}
-
-function decodePointer(token: string): string {
-  const plain = token.replaceAll('~1', '/').replaceAll('~0', '~');
-  try {
-    return decodeURIComponent(plain);
-  } catch {
-    return plain; // a stray percent sign stands for itself
+function cellSchema(side: Side, type: ColumnType): OpenApiSchema {
+  switch (type) {
+    case 'string':
+      return { type: 'string' };
+    case 'bool':
+      return { type: 'boolean' };
+    case 'int32':
+      return { type: 'integer', format: 'int32', minimum: -(2 ** 31), maximum: 2 ** 31 - 1 };
+    case 'int64':
+      return integer64(side);
+    case 'float32':
+    case 'float64':
+      return { type: ['number', 'null'], format: type === 'float32' ? 'float' : 'double' };
+    default:
+      return type satisfies never;
   }
 }
 
-/** `['string', 'null']` → a nullable string; of several types, a choice. */
-function convertType(type: unknown, result: Record<string, unknown>): void {
-  const types: unknown[] = Array.isArray(type) ? type : [type];
-  const named = types.filter((item) => item !== 'null');
-  if (named.length < types.length) result['nullable'] = true;
-  const [only] = named;
-  if (named.length === 1) result['type'] = only;
-  else if (named.length > 1)
-    result['anyOf'] ??= named.map((item) => (item === 'array' ? { type: item, items: {} } : { type: item }));
+const ANY_CELL: OpenApiSchema = { type: ['string', 'boolean', 'number', 'null'] };
+
+function tableSchema(side: Side, { columns, maxRows }: TableSpec): OpenApiSchema {
+  const limit = maxRows === null ? {} : { maxItems: maxRows };
+  const names = Object.keys(columns ?? {});
+  const cells = Object.entries(columns ?? {}).map(([name, type]) => [name, cellSchema(side, type)] as const);
+  const row = columns === null ? { type: 'object', additionalProperties: ANY_CELL } : objectSchema(cells, names);
+  const rows = { type: 'array', items: row, ...limit };
+  if (side === 'output') return { ...rows, description: 'A table as a list of rows.' };
+  const list = (items: OpenApiSchema): OpenApiSchema => ({ type: 'array', items, ...limit });
+  const lists =
+    columns === null
+      ? { type: 'object', additionalProperties: list(ANY_CELL) }
+      : objectSchema(
+          cells.map(([name, cell]) => [name, list(cell)]),
+          names,
+        );
+  return {
+    description: 'A table as a list of rows, or as an object with a list per column, all of one length.',
+    anyOf: [rows, lists],
+  };
 }
 
-/** A bound of its own in newer JSON Schema, a flag beside the bound in 3.0; where both are given, the tighter one counts. */
-function convertExclusive(
-  key: 'exclusiveMinimum' | 'exclusiveMaximum',
-  bound: 'minimum' | 'maximum',
-  schema: JsonSchema,
-  result: Record<string, unknown>,
-): void {
-  const exclusive = schema[key];
-  const inclusive = schema[bound];
-  if (typeof exclusive === 'boolean') result[key] = exclusive;
-  if (typeof exclusive !== 'number') return;
-  if (typeof inclusive === 'number' && (bound === 'minimum' ? exclusive < inclusive : exclusive > inclusive)) return;
-  result[bound] = exclusive;
-  result[key] = true;
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+function multipartSchema(side: Side, { fields, optional }: MultipartSpec, place: string): OpenApiSchema {
+  return objectSchema(
+    Object.entries(fields).map(([name, field]) => [name, schemaOf(side, field, placeIn(place, 'properties', name))]),
+    Object.keys(fields).filter((name) => !optional.includes(name)),
+  );
 }

@@ -1,157 +1,159 @@
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { JubakoError } from '../errors.js';
-import type { DescriptorSpec, TensorSpec } from '../descriptor/descriptor.js';
-import {
-  byteLengthOf,
-  DTYPES,
-  formatShape,
-  parseDtype,
-  tensorFromBytes,
-  tensorFromChunks,
-  type NumericDtype,
-  type Tensor,
-} from '../tensor/index.js';
+import { Decompressor, type ContentCoding } from './decompress.js';
 import { bodyTooLarge } from './error-answer.js';
-import { BINARY_TYPE, DTYPE_HEADER, SHAPE_HEADER, isBinaryTensor } from './tensor-headers.js';
 
-export type BodyKind = 'json' | 'binary';
+// B1 No more than `maxBytes` are held, whether they come so or out of a compressed body; no more than `maxBytes` are read of a
+//    compressed one either.
+// B2 Chunks are not joined before somebody wants them whole: tensors are handed on as they came. Small ones are, since each
+//    costs more than its bytes, and a client may send one byte in each.
 
-/** Chunks that are smaller on average are joined: each costs more than its bytes, and a client may send one byte in each. */
+/** Chunks that are smaller on average are joined. */
 const LEAST_CHUNK_BYTES = 16 * 1024;
-const JSON_TYPES = new Set(['application/json', 'text/json', 'text/plain']);
-
-/**
- * How a body must be read, from its headers alone, so that it is refused before it is received.
- * @throws {JubakoError} UNSUPPORTED_MEDIA - names what was sent and what is accepted.
- */
-export function bodyKindOf(headers: IncomingHttpHeaders, input: DescriptorSpec): BodyKind {
-  const encoding = headers['content-encoding'];
-  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
-    throw new JubakoError(
-      'UNSUPPORTED_MEDIA',
-      `Cannot read a body with Content-Encoding "${encoding}": send it without one`,
-    );
-  }
-  const given = headers['content-type'];
-  if (given === undefined || given === 'application/json') return 'json';
-  const [type = '', ...parameters] = given.toLowerCase().split(';');
-  const mediaType = type.trim();
-  if (mediaType === BINARY_TYPE && isBinaryTensor(input)) return 'binary';
-  if (!JSON_TYPES.has(mediaType) && !mediaType.endsWith('+json')) {
-    const accepted = isBinaryTensor(input) ? `application/json or ${BINARY_TYPE}` : 'application/json';
-    throw new JubakoError(
-      'UNSUPPORTED_MEDIA',
-      `Cannot read a body of content type "${given}": this API accepts ${accepted}`,
-    );
-  }
-  const charset = parameters.map((parameter) => parameter.trim()).find((parameter) => parameter.startsWith('charset='));
-  if (charset !== undefined && !/^charset="?(?:utf-?8|us-ascii)"?$/.test(charset)) {
-    throw new JubakoError('UNSUPPORTED_MEDIA', `Cannot read a body of content type "${given}": JSON must be UTF-8`);
-  }
-  return 'json';
-}
+/** Small chunks are joined when there are so many. */
+const MANY_CHUNKS = 256;
 
 /** A body as it came: its chunks, cut anywhere. */
-export class BodyChunks {
-  readonly list: readonly Buffer[];
+export class Body {
+  #chunks: Buffer[] = [];
+  /** Not yet looked at by `#joinSmall`. */
+  #loose = 0;
+  #looseBytes = 0;
+  byteLength = 0;
 
-  constructor(list: readonly Buffer[]) {
-    this.list = list;
+  static of(bytes: Buffer): Body {
+    const body = new Body();
+    body.add(bytes);
+    return body;
+  }
+
+  get chunks(): readonly Buffer[] {
+    return this.#chunks;
+  }
+
+  add(chunk: Buffer): void {
+    this.byteLength += chunk.byteLength;
+    this.#chunks.push(chunk);
+    this.#loose += 1;
+    this.#looseBytes += chunk.byteLength;
+    if (this.#loose === MANY_CHUNKS) this.#joinSmall();
+  }
+
+  /** All is there. */
+  complete(): void {
+    if (this.#chunks.length > 1) this.#joinSmall();
+  }
+
+  /** In one piece. */
+  bytes(): Buffer {
+    const [only] = this.#chunks;
+    if (only !== undefined && this.#chunks.length === 1) return only;
+    const bytes = Buffer.concat(this.#chunks, this.byteLength);
+    this.#chunks = [bytes];
+    return bytes;
+  }
+
+  #joinSmall(): void {
+    if (this.#loose > 1 && this.#looseBytes < this.#loose * LEAST_CHUNK_BYTES) {
+      const loose = this.#chunks.splice(-this.#loose);
+      this.#chunks.push(Buffer.concat(loose, this.#looseBytes));
+    }
+    this.#loose = 0;
+    this.#looseBytes = 0;
   }
 }
 
 /**
- * Reads a body to its end, without joining it where it is large.
- * @param done - called once: with the body, or with TOO_LARGE when more than `maxBytes` have come, or with INVALID_INPUT when the
- * request breaks off.
+ * Reads a request to its end.
+ * @throws {JubakoError} TOO_LARGE - more than `maxBytes` have come (B1); INVALID_INPUT - the request breaks off, or is not
+ * compressed as it says.
  */
-export function readChunks(
-  request: IncomingMessage,
-  maxBytes: number,
-  done: (error: JubakoError | null, body?: Buffer | BodyChunks) => void,
-): void {
-  const chunks: Buffer[] = [];
-  let byteLength = 0;
-  const settle = (error: JubakoError | null): void => {
-    request.off('data', onData).off('end', onEnd).off('error', onError);
-    if (error !== null) {
-      done(error);
+export function readBody(request: IncomingMessage, maxBytes: number, coding?: ContentCoding): Promise<Body> {
+  return new Promise((resolve, reject) => {
+    if (request.destroyed) {
+      reject(brokenOff(new Error('the connection has closed')));
       return;
     }
-    const isCoarse = byteLength >= chunks.length * LEAST_CHUNK_BYTES;
-    done(null, isCoarse || chunks.length === 1 ? new BodyChunks(chunks) : Buffer.concat(chunks, byteLength));
-  };
+    if (coding === undefined) readPlain(request, maxBytes, resolve, reject);
+    else readCoded(request, maxBytes, coding, resolve, reject);
+  });
+}
+
+type Resolve = (body: Body) => void;
+type Reject = (error: JubakoError) => void;
+
+function readPlain(request: IncomingMessage, maxBytes: number, resolve: Resolve, reject: Reject): void {
+  const body = new Body();
   const onData = (chunk: Buffer): void => {
-    byteLength += chunk.byteLength;
-    if (byteLength > maxBytes) settle(bodyTooLarge(maxBytes));
-    else chunks.push(chunk);
+    if (body.byteLength + chunk.byteLength <= maxBytes) body.add(chunk);
+    else fail(bodyTooLarge(maxBytes));
   };
   const onEnd = (): void => {
-    settle(null);
+    detach();
+    body.complete();
+    resolve(body);
   };
   const onError = (cause: Error): void => {
-    settle(new JubakoError('INVALID_INPUT', `Cannot read the request: ${cause.message}`, { cause }));
+    fail(brokenOff(cause));
+  };
+  const fail = (error: JubakoError): void => {
+    detach();
+    reject(error);
+  };
+  const detach = (): void => {
+    request.off('data', onData).off('end', onEnd).off('error', onError);
   };
   request.on('data', onData).on('end', onEnd).on('error', onError);
 }
 
-/**
- * Raw little-endian elements; dtype and shape come from the headers, or from the descriptor where it leaves no choice.
- * @throws {JubakoError} INVALID_INPUT - names what does not fit.
- */
-export function readTensor(body: Buffer | BodyChunks, headers: IncomingHttpHeaders, spec: TensorSpec): Tensor {
-  const dtypeText = single(headers[DTYPE_HEADER]);
-  const dtype = dtypeText === undefined ? spec.dtype : parseDtype(dtypeText, `header ${DTYPE_HEADER}`);
-  if (dtype === 'string') {
-    throw new JubakoError(
-      'INVALID_INPUT',
-      `Cannot use header ${DTYPE_HEADER} "string": texts have no binary form, send JSON`,
-    );
-  }
-  const shapeText = single(headers[SHAPE_HEADER]);
-  const pattern = shapeText === undefined ? spec.shape : parseShape(shapeText);
-  const chunks = body instanceof BodyChunks ? body.list : [body];
-  const complete = completeShape(pattern, dtype, byteLengthOf(chunks));
-  const [only] = chunks;
-  if (only !== undefined && chunks.length === 1) return tensorFromBytes(dtype, complete, only);
-  return tensorFromChunks(dtype, complete, chunks);
-}
-
-function single(value: string | string[] | undefined): string | undefined {
-  return Array.isArray(value) ? value.join(',') : value;
-}
-
-/** `1,64` → [1, 64]; an empty text is the shape of a scalar. */
-function parseShape(text: string): number[] {
-  if (text.trim() === '') return [];
-  return text.split(',').map((part) => {
-    const size = /^\s*(?:\d{1,15}|-1)\s*$/.test(part) ? Number(part) : NaN;
-    if (Number.isNaN(size)) {
-      throw new JubakoError(
-        'INVALID_INPUT',
-        `Cannot use header ${SHAPE_HEADER} "${text}": wanted sizes like "1,64", -1 for one to infer`,
-      );
-    }
-    return size;
+function readCoded(
+  request: IncomingMessage,
+  maxBytes: number,
+  coding: ContentCoding,
+  resolve: Resolve,
+  reject: Reject,
+): void {
+  const body = new Body();
+  let receivedBytes = 0;
+  const decompressor = new Decompressor(coding, {
+    onData(chunk) {
+      if (body.byteLength + chunk.byteLength <= maxBytes) body.add(chunk);
+      else fail(bodyTooLarge(maxBytes));
+    },
+    onEnd() {
+      detach();
+      body.complete();
+      resolve(body);
+    },
+    onError(error) {
+      fail(error);
+    },
   });
+  const onData = (chunk: Buffer): void => {
+    receivedBytes += chunk.byteLength;
+    if (receivedBytes > maxBytes) fail(bodyTooLarge(maxBytes));
+    else if (!decompressor.write(chunk, resume)) request.pause();
+  };
+  const resume = (): void => {
+    request.resume();
+  };
+  const onEnd = (): void => {
+    decompressor.end();
+  };
+  const onError = (cause: Error): void => {
+    fail(brokenOff(cause));
+  };
+  const fail = (error: JubakoError): void => {
+    detach();
+    reject(error);
+  };
+  const detach = (): void => {
+    decompressor.stop();
+    request.off('data', onData).off('end', onEnd).off('error', onError);
+  };
+  request.on('data', onData).on('end', onEnd).on('error', onError);
 }
 
-/** Fills in the one -1 that the length of the body determines. */
-function completeShape(pattern: readonly number[], dtype: NumericDtype, bodyBytes: number): readonly number[] {
-  const open = pattern.indexOf(-1);
-  if (open === -1) return pattern;
-  const rowBytes = pattern.reduce((product, size) => (size === -1 ? product : product * size), DTYPES[dtype].bytes);
-  if (open !== pattern.lastIndexOf(-1) || rowBytes === 0) {
-    throw new JubakoError(
-      'INVALID_INPUT',
-      `Cannot infer the shape from ${formatShape(pattern)}: give all sizes in header ${SHAPE_HEADER}`,
-    );
-  }
-  if (bodyBytes % rowBytes !== 0) {
-    throw new JubakoError(
-      'INVALID_INPUT',
-      `Cannot infer the shape from ${formatShape(pattern)} of ${dtype}: ${bodyBytes} bytes are no multiple of ${rowBytes}`,
-    );
-  }
-  return pattern.with(open, bodyBytes / rowBytes);
+function brokenOff(cause: Error): JubakoError {
+  return new JubakoError('INVALID_INPUT', `Cannot read the request: ${cause.message}`, { cause });
 }

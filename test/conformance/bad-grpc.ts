@@ -298,14 +298,14 @@ export const ODD_STREAMS: readonly OddStream[] = [
   odd('another HTTP method', { ':method': 'GET' }, Buffer.alloc(0)),
   odd('path that is none', { ':path': '/' }, prefixed(GOOD_INFER)),
   odd('compression that is none', { 'grpc-encoding': 'squash' }, prefixed(GOOD_INFER, { flag: 1 })),
-  // The protocol wants INTERNAL for these two (grpc/doc/compression.md, and what grpc-go gives for the other).
+  // INTERNAL for these two, as grpc-js would say (grpc/doc/compression.md wants it for one), would blame the server.
   odd(
     'compressed bytes that are none',
     { 'grpc-encoding': 'gzip' },
     prefixed(GOOD_INFER, { flag: 1 }),
-    status.INTERNAL,
+    status.INVALID_ARGUMENT,
   ),
-  odd('timeout that is none', { 'grpc-timeout': 'soon' }, prefixed(GOOD_INFER), status.INTERNAL),
+  odd('timeout that is none', { 'grpc-timeout': 'soon' }, prefixed(GOOD_INFER), status.INVALID_ARGUMENT),
   odd('timeout that has passed', { 'grpc-timeout': '0m' }, prefixed(GOOD_INFER), status.DEADLINE_EXCEEDED),
   odd('timeout beyond all timers', { 'grpc-timeout': '99999999H' }, prefixed(GOOD_INFER), status.OK),
 ];

@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import type { ErrorCode } from '#dist/errors.js';
 import { httpBytes } from './wire.js';
 
@@ -29,6 +30,7 @@ function bad(title: string, path: string, body: string | Uint8Array, message: Re
 
 const ROW = '1,2,3,4';
 const DEEP = 100_000;
+const BOMB_BYTES = 50_000_000;
 
 const JSON_BODIES: readonly BadRequest[] = [
   bad('empty body', '/echo', '', /it is empty/),
@@ -132,13 +134,31 @@ function typed(title: string, header: string, path = '/echo'): BadRequest {
 }
 
 const CONTENT_TYPES: readonly BadRequest[] = [
-  typed('XML', 'Content-Type: application/xml'),
+  typed('XML', 'Content-Type: application/xml', '/double'),
   typed('form', 'Content-Type: multipart/form-data; boundary=x'),
-  typed('bytes for an API that takes JSON', BINARY_TYPE),
+  typed('bytes for an API that takes several tensors', BINARY_TYPE, '/pair'),
   typed('charset that is not UTF-8', 'Content-Type: application/json; charset=latin1'),
   typed('content type that is none', 'Content-Type: ;;;'),
   typed('content type that is a name of every object', 'Content-Type: constructor'),
-  typed('compressed body', 'Content-Encoding: gzip'),
+  typed('coding that is unknown', 'Content-Encoding: zstd'),
+  typed('several codings', 'Content-Encoding: gzip, gzip'),
+  {
+    title: 'body that is not compressed as it says',
+    bytes: post('/echo', '{"a": 1}', [JSON_TYPE, 'Content-Encoding: gzip']),
+    code: 'INVALID_INPUT',
+    message: /decompress the body as gzip/,
+  },
+  {
+    title: 'body that is compressed and cut',
+    bytes: post('/echo', gzipSync('{"a": 1}').subarray(0, 20), [JSON_TYPE, 'Content-Encoding: gzip']),
+    code: 'INVALID_INPUT',
+    message: /decompress the body as gzip/,
+  },
+  {
+    title: 'bomb',
+    bytes: post('/echo', gzipSync(Buffer.alloc(BOMB_BYTES)), [JSON_TYPE, 'Content-Encoding: gzip']),
+    code: 'TOO_LARGE',
+  },
 ];
 
 function asks(title: string, method: string, path: string, code: ErrorCode): BadRequest {

@@ -63,7 +63,7 @@ const KINDS: readonly Kind[] = [
   http('/echo', 'INVALID_INPUT', '{'),
   http('/double', 'INVALID_INPUT', '[[1,2,3]]'),
   http('/echo', 'METHOD_NOT_ALLOWED', '', { method: 'DELETE' }),
-  http('/echo', 'UNSUPPORTED_MEDIA', '<a/>', { headers: { 'content-type': 'text/xml' } }),
+  http('/double', 'UNSUPPORTED_MEDIA', '<a/>', { headers: { 'content-type': 'text/xml' } }),
   http('/echo', 'TOO_LARGE', `"${'x'.repeat(70_000)}"`),
   http('/refuse', 'RATE_LIMITED', JSON.stringify(refusal('RATE_LIMITED'))),
   http('/refuse-in-model', 'UNAUTHENTICATED', JSON.stringify(refusal('UNAUTHENTICATED'))),

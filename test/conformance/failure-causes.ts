@@ -109,14 +109,14 @@ export const CAUSES: Readonly<Record<ErrorCode, readonly Cause[]>> = {
       title: 'content type that an API does not take',
       message: /application\/xml/,
       provoke: async ({ main }) => [
-        await askRoute(main, '/echo', { body: '<one/>', headers: { 'content-type': 'application/xml' } }),
+        await askRoute(main, '/double', { body: '<one/>', headers: { 'content-type': 'application/xml' } }),
       ],
     },
     {
-      title: 'body that is compressed',
-      message: /gzip/,
+      title: 'body in a coding that is unknown',
+      message: /zstd/,
       provoke: async ({ main }) => [
-        await askRoute(main, '/echo', { body: '1', headers: { 'content-encoding': 'gzip' } }),
+        await askRoute(main, '/echo', { body: '1', headers: { 'content-encoding': 'zstd' } }),
       ],
     },
   ],

@@ -7,7 +7,7 @@ import { JubakoError } from '#dist/errors.js';
 import { createInvoker } from '#dist/service/create-invoker.js';
 import { defineService, type ServiceDefinition } from '#dist/service/define.js';
 import { json, tensor, tensors } from '#dist/service/index.js';
-import type { ApiCall } from '#dist/service/invoke.js';
+import type { ApiCall, Invoker } from '#dist/service/invoke.js';
 import {
   ALL_DTYPES,
   callUnary,
@@ -50,40 +50,54 @@ export const service = defineService({
   },
 }) as ServiceDefinition;
 
-const invoker = createInvoker({
-  service,
-  timeoutMs: 0,
-  streamLimits: { firstMs: 0, idleMs: 0, wholeMs: 0 },
-  transport: {
-    call: () => Promise.reject(new JubakoError('INTERNAL', 'there are no runners')),
-    stream: () => {
-      throw new JubakoError('INTERNAL', 'there are no runners');
+/** For a service without runners. */
+export function invokerOf(definition: ServiceDefinition): Invoker {
+  return createInvoker({
+    service: definition,
+    timeoutMs: 0,
+    streamLimits: { firstMs: 0, idleMs: 0, wholeMs: 0 },
+    transport: {
+      call: () => Promise.reject(new JubakoError('INTERNAL', 'there are no runners')),
+      stream: () => {
+        throw new JubakoError('INTERNAL', 'there are no runners');
+      },
     },
-  },
-});
+  });
+}
 
 type Version = 'v1' | 'v1alpha1';
 
 const PROTO_FOLDER = fileURLToPath(new URL('../../src/grpc/proto/', import.meta.url));
 const PACKAGE = loadPackageDefinition(
-  loadSync([`${PROTO_FOLDER}bentoml-v1.proto`, `${PROTO_FOLDER}bentoml-v1alpha1.proto`], {
-    keepCase: true,
-    longs: String,
-    enums: String,
-    oneofs: true,
-  }),
+  loadSync(
+    ['bentoml-v1.proto', 'bentoml-v1alpha1.proto', 'jubako.proto'].map((name) => `${PROTO_FOLDER}${name}`),
+    {
+      keepCase: true,
+      longs: String,
+      enums: String,
+      oneofs: true,
+    },
+  ),
 ) as unknown as {
-  readonly bentoml: {
-    readonly grpc: Record<Version, { readonly BentoService: new (...given: unknown[]) => Client }>;
-  };
+  readonly bentoml: { readonly grpc: Record<Version, { readonly BentoService: ClientClass }> };
+  readonly jubako: { readonly v1: { readonly Jubako: ClientClass } };
 };
 
+type ClientClass = new (...given: unknown[]) => Client;
+
 export function connect(t: TestContext, grpc: Harness, version: Version = 'v1'): Client {
-  const client = new PACKAGE.bentoml.grpc[version].BentoService(
-    `localhost:${grpc.port}`,
-    credentials.createInsecure(),
-    { 'grpc.use_local_subchannel_pool': 1, 'grpc.enable_retries': 0 },
-  );
+  return connectAs(t, grpc, PACKAGE.bentoml.grpc[version].BentoService);
+}
+
+export function connectJubako(t: TestContext, grpc: Harness): Client {
+  return connectAs(t, grpc, PACKAGE.jubako.v1.Jubako);
+}
+
+function connectAs(t: TestContext, grpc: Harness, Service: ClientClass): Client {
+  const client = new Service(`localhost:${grpc.port}`, credentials.createInsecure(), {
+    'grpc.use_local_subchannel_pool': 1,
+    'grpc.enable_retries': 0,
+  });
   t.after(() => {
     client.close();
   });
@@ -101,8 +115,10 @@ export interface Bento {
 
 export async function startBento(t: TestContext, options: HarnessOptions = {}): Promise<Bento> {
   const calls: ApiCall[] = [];
+  const invoker = invokerOf(options.service ?? service);
   const grpc = await startGrpc(t, {
     service,
+    invoker: { streamApi: (call) => invoker.streamApi(call) },
     callApi: (call) => {
       calls.push(call);
       return invoker.callApi(call);

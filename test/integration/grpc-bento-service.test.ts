@@ -245,8 +245,11 @@ describe('reflection', () => {
       const entriesOf = (file: Descriptor | undefined, message: string): unknown =>
         file?.messageType?.find(({ name }) => name === message)?.nestedType?.map(({ name }) => name);
 
+      assert.match((await ask(7, '')).toString('latin1'), /jubako\.v1\.Jubako/);
       assert.match((await ask(7, '')).toString('latin1'), new RegExp(`bentoml\\.grpc\\.${version}\\.BentoService`));
       const [bento, google] = await filesOf(`bentoml.grpc.${version}.BentoService`);
+      const jubako = (await filesOf('jubako.v1.Jubako')).find(({ name }) => name === 'jubako_v1.proto');
+      assert.deepEqual(jubako?.dependency, ['bentoml_grpc_v1.proto']);
       assert.equal(google?.name, 'google_protobuf.proto');
       assert.deepEqual(bento?.dependency, [google.name]);
       assert.equal(google.dependency, undefined);

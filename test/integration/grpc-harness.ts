@@ -101,6 +101,8 @@ const CONFIG: Partial<ServerConfig> = {
   channelz: false,
   maxConcurrentStreams: 0,
   maxMessageLength: -1,
+  maxConnectionAge: 0,
+  maxConnectionAgeGrace: 0,
   protocolVersion: 'v1',
 };
 

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { status, type ServiceError } from '@grpc/grpc-js';
 import { JubakoError, ERROR_KINDS, type ErrorCode } from '#dist/errors.js';
+import { EXTENSIONS } from '#dist/inference/model-info.js';
 import type { RunnerCall } from '#dist/service/invoke.js';
 import { DTYPES, Tensor, bytesOf, tensorOf, type Dtype, type NumericDtype } from '#dist/tensor/index.js';
+import { otherOptions } from '../support/protocol-options.js';
 import { ALL_DTYPES, startGrpc, type Message } from './grpc-harness.js';
 
 const FLOATS = { name: 'input', datatype: 'FP32', shape: [1, 2], contents: { fp32_contents: [1, 2.5] } };
@@ -306,10 +308,18 @@ describe('errors', () => {
 });
 
 describe('the other RPCs', () => {
-  test('ServerLive, ServerReady and ModelReady follow readiness', async (t) => {
+  test('ServerReady follows the readiness of the server, ModelReady that of the runner', async (t) => {
     let isReady = true;
+    const ready = { ready: true } as const;
+    const gone = { ready: false, reason: 'runner "pair" is not connected' } as const;
     const grpc = await startGrpc(t, {
-      readiness: () => (isReady ? { ready: true } : { ready: false, reason: 'runner "echo" is not connected' }),
+      readiness: () => (isReady ? ready : gone),
+      others: {
+        models: {
+          ...otherOptions().models,
+          readinessOf: (runner) => Promise.resolve(isReady || runner !== 'pair' ? ready : gone),
+        },
+      },
     });
     const client = grpc.connect();
     const ask = async (method: string, request: Message = {}): Promise<Message> =>
@@ -321,12 +331,13 @@ describe('the other RPCs', () => {
     assert.deepEqual(await ask('ServerLive'), { live: true });
     assert.deepEqual(await ask('ServerReady'), { ready: false });
     assert.deepEqual(await ask('ModelReady', { name: 'pair.other', version: '7' }), { ready: false });
+    assert.deepEqual(await ask('ModelReady', { name: 'words' }), { ready: true });
   });
 
   test('ServerMetadata and ModelMetadata tell name, version and tensors', async (t) => {
     const client = (await startGrpc(t)).connect();
     const server = await client.call('ServerMetadata');
-    assert.deepEqual(server.response, { name: 'sample', version: '7', extensions: [] });
+    assert.deepEqual(server.response, { name: 'sample', version: '7', extensions: EXTENSIONS });
     const { response } = await client.call('ModelMetadata', { name: 'pair' });
     const ports = [
       { name: 'ids', datatype: 'INT64', shape: ['-1', '2'] },

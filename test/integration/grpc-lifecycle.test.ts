@@ -272,7 +272,7 @@ describe('health', () => {
   test('Watch tells each change, and SERVICE_UNKNOWN for a name that is not served', async (t) => {
     let readiness: Readiness = { ready: false, reason: 'warming up' };
     const client = (await startGrpc(t, { readiness: () => readiness })).connect();
-    const stream = watch(client, 'echo');
+    const stream = watch(client, '');
     stream.on('error', () => undefined);
     assert.equal(await next(stream), 'NOT_SERVING');
     readiness = { ready: true };

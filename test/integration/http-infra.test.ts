@@ -63,7 +63,7 @@ void test('/docs.json is the OpenAPI document of the service', async (t) => {
   const response = await fetch(url('/docs.json'));
   assert.match(response.headers.get('content-type') ?? '', /^application\/json/);
   const document = (await response.json()) as { openapi: string; info: unknown; paths: Record<string, unknown> };
-  assert.equal(document.openapi, '3.0.3');
+  assert.equal(document.openapi, '3.1.0');
   assert.deepEqual(document.info, { title: 'sample', version: '7' });
   assert.ok('/v1/double' in document.paths && '/metrics' in document.paths);
 });

@@ -206,3 +206,40 @@ test('RunnerLinks.probe is not ready where no worker is connected, and names the
   await links.whenReady();
   assert.deepEqual(await links.probe(1000), { ready: true });
 });
+
+test('RunnerLinks.probe and whenReady of one runner ask nothing of the others', LIMIT, async (t) => {
+  const runner = await startRunner(t);
+  const loading = await startRunner(t, { isReady: false });
+  const map = { digits: [runner.address], other: [loading.address] };
+  const links = connect(t, [], { map });
+  await links.whenReady(['digits']);
+  assert.deepEqual(await links.probe(10_000, 'digits'), { ready: true });
+  const other = await links.probe(100, 'other');
+  assert.ok(!other.ready);
+  assert.equal(other.runner, 'other');
+  assert.equal((await links.probe(100)).ready, false);
+  assert.equal((await links.probe(100, 'none')).ready, false); // it is not in the map
+
+  await links.whenReady(['none']);
+  const waiting = links.whenReady(['other']);
+  links.setMap({ digits: [runner.address] }); // whoever waits for it need not any more
+  await waiting;
+});
+
+test(
+  'RunnerLinks.whenLeft waits until the worker of a runner that left the map has read its calls',
+  LIMIT,
+  async (t) => {
+    const runner = await startRunner(t, { onCall: () => undefined });
+    const links = connect(t, [runner.address]);
+    await links.whenReady();
+    await links.whenLeft(); // nobody has left
+    const answer = links.call(request('kept'));
+    links.setMap({});
+    await links.whenLeft();
+    assert.equal(runner.calls.length, 1); // it is there, and not answered
+    for (const call of runner.calls) echo(call);
+    assert.equal(await answer, 'kept');
+    await links.whenLeft();
+  },
+);

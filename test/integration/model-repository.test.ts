@@ -174,22 +174,40 @@ describe('compileModels of a folder', () => {
     ]);
     const wanted = [
       /loose\.onnx is not served; put it into .*shelf\/loose\/1\/model\.onnx$/,
-      /^model "good\.v1": another model already serves the name "good\.v1"$/,
       /^model "bad name" version 1: .*"bad name" must be 1 to 63 letters/,
       /^model "empty" version 1: Cannot read the model .*empty\/1\/model\.onnx: ENOENT/,
       /^model "fixed" version 1: Cannot batch the model .*: axis 0 of its input "x" always has 1 rows/,
-      /^model "flat" has no version; wanted .*shelf\/flat\/1\/model\.onnx$/,
+      /^model "flat": it has no version; wanted .*shelf\/flat\/1\/model\.onnx$/,
       /^model "garbage" version 1: Cannot read the model .*garbage\/1\/model\.onnx: it is damaged/,
+      /^model "good\.v1": another model already serves the name "good\.v1"$/,
       /^model "metrics" version 1: .*"\/metrics".*reserved$/,
       /^model "sequence" version 1: .*its input "list" is a sequence; wanted a tensor$/,
       /^model "typo": Cannot use .*typo\/config\.yaml: unknown key "instnces"; did you mean "instances"\?/,
       /^model "versions" version 7: config\.yaml asks for it, and there is only 1, 2$/,
       /^model "versions" version 2: Cannot read the model/,
-      /^model "zero" has no version; wanted .*zero\/1\/model\.onnx$/,
+      /^model "zero": it has no version; wanted .*zero\/1\/model\.onnx$/,
       /^model "noted": its config\.pbtxt is not read; settings go into config\.yaml$/,
     ];
     assert.equal(compiled.warnings.length, wanted.length, compiled.warnings.join('\n'));
     for (const [i, says] of wanted.entries()) assert.match(compiled.warnings[i] ?? '', says);
+    assert.deepEqual(
+      compiled.unavailable.map(({ name, version }) => [name, version]),
+      [
+        ['bad name', '1'],
+        ['empty', '1'],
+        ['fixed', '1'],
+        ['flat', ''],
+        ['garbage', '1'],
+        ['good.v1', ''],
+        ['metrics', '1'],
+        ['sequence', '1'],
+        ['typo', ''],
+        ['versions', '7'],
+        ['versions', '2'],
+        ['zero', ''],
+      ],
+    );
+    assert.match(compiled.unavailable.at(-2)?.reason ?? '', /^Cannot read the model .*versions\/2/);
   });
 
   test('refuses everything for one model that cannot be served where it is strict', async (t) => {

@@ -163,3 +163,84 @@ test('enumerations and names refuse what is not theirs', () => {
   );
   assertRefused('linkToken', [['', /not empty/]]);
 });
+
+test('corsOrigins take origins as browsers write them, or any', () => {
+  assert.deepEqual(read('corsOrigins', 'https://app.example.com,\nhttp://localhost:5173,'), [
+    'https://app.example.com',
+    'http://localhost:5173',
+  ]);
+  assert.deepEqual([read('corsOrigins', '*'), read('corsOrigins', ['*']), read('corsOrigins', '')], [['*'], ['*'], []]);
+  const refused = [
+    'app.example.com',
+    'https://a.example/',
+    'https://a.example/x',
+    'https://A.example',
+    'https://a.example:443',
+    'https://*.a.example',
+    'ws://a.example',
+    'null',
+    [7],
+    7,
+    null,
+  ];
+  assertRefused(
+    'corsOrigins',
+    refused.map((value) => [value, /wanted (origins such as|a list)/] as const),
+  );
+});
+
+test('apiKeys take keys that a header can carry and that nobody guesses', () => {
+  const keys = ['0123456789abcdef', 'sk-live_a.b~c+d/e=:f', 'x'.repeat(512)];
+  assert.deepEqual(read('apiKeys', keys.join('\n')), keys);
+  assert.deepEqual([read('apiKeys', keys), read('apiKeys', [])], [keys, []]);
+  const refused = [
+    'short',
+    'x'.repeat(513),
+    'with space 12345678',
+    'ümläut-ümläut-ümläut',
+    ['0123456789abcdef', ''],
+    7,
+  ];
+  assertRefused(
+    'apiKeys',
+    refused.map((value) => [value, /wanted (keys of 16 to 512|a list)/] as const),
+  );
+  assertRefused('apiKeys', [
+    ['', /holds no key/],
+    [' ,\n', /holds no key/],
+  ]);
+});
+
+test('rateLimit takes fractions of a request per second', () => {
+  assert.deepEqual([read('rateLimit', '0.5'), read('rateLimit', 100), read('rateLimit', '0')], [0.5, 100, 0]);
+  assertRefused(
+    'rateLimit',
+    ['-1', '5/s', '', 1_000_001, Number.NaN, Number.POSITIVE_INFINITY, null].map(
+      (value) => [value, /from 0 to 1000000/] as const,
+    ),
+  );
+  assert.deepEqual([read('rateLimitBurst', 'auto'), read('rateLimitBurst', '3')], [null, 3]);
+  assertRefused('rateLimitBurst', [
+    ['0', /from 1/],
+    ['1.5', /from 1/],
+  ]);
+});
+
+test('trustedProxies take addresses and ranges of both families', () => {
+  const ranges = ['10.0.0.1', '10.0.0.0/8', '0.0.0.0/0', '::1', 'fd00::/8', '::ffff:10.0.0.0/104'];
+  assert.deepEqual(read('trustedProxies', ranges.join(', ')), ranges);
+  const refused = [
+    '10.0.0.0/33',
+    '::1/129',
+    '10.0.0/8',
+    'proxy.internal',
+    '10.0.0.0/8/8',
+    '10.0.0.0/',
+    '1.2.3.4:80',
+    [7],
+  ];
+  assertRefused(
+    'trustedProxies',
+    refused.map((value) => [value, /addresses or CIDR ranges/] as const),
+  );
+});

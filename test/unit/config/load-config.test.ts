@@ -1,46 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
-import {
-  loadConfig,
-  type ConfigProblems,
-  type LoadConfigOptions,
-  type LoadedConfig,
-} from '#dist/config/load-config.js';
+import { test } from 'node:test';
+import type { LoadConfigOptions } from '#dist/config/load-config.js';
 import { COMMAND_NAMES, SETTINGS } from '#dist/config/schema.js';
-import { JubakoError } from '#dist/errors.js';
-
-/** A folder with these files, gone after the test. */
-async function folderWith(t: TestContext, files: Readonly<Record<string, string>>): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'jubako-config-'));
-  t.after(() => rm(folder, { recursive: true }));
-  for (const [name, content] of Object.entries(files)) {
-    await mkdir(join(folder, name, '..'), { recursive: true });
-    await writeFile(join(folder, name), content);
-  }
-  return folder;
-}
-
-function load(from: Partial<LoadConfigOptions>): Promise<LoadedConfig> {
-  return loadConfig({ command: 'serve', env: {}, cwd: '/nowhere', ...from });
-}
-
-async function problemsOf(from: Partial<LoadConfigOptions>): Promise<readonly string[]> {
-  return (await failureOf(from)).problems;
-}
-
-async function failureOf(from: Partial<LoadConfigOptions>): Promise<ConfigProblems & { readonly message: string }> {
-  try {
-    await load(from);
-  } catch (thrown) {
-    assert.ok(thrown instanceof JubakoError);
-    assert.equal(thrown.code, 'CONFIG_INVALID');
-    return { ...(thrown.details as ConfigProblems), message: thrown.message };
-  }
-  throw new assert.AssertionError({ message: 'loadConfig took it' });
-}
+import { failureOf, folderWith, load, problemsOf } from './load-harness.js';
 
 test('loadConfig gives every setting its default, whoever asks, when nothing is given', async () => {
   for (const command of COMMAND_NAMES) {
@@ -94,7 +57,7 @@ test('loadConfig takes --config before JUBAKO_CONFIG, and either alone', async (
 });
 
 test('loadConfig takes every setting that a command has, by flag and by variable', async (t) => {
-  const folder = await folderWith(t, { secret: 'from-file\n' });
+  const folder = await folderWith(t, { secret: 'secret-from-a-file\n' });
   const samples: Readonly<Record<string, readonly [text: string, value: unknown]>> = {
     host: ['::1', '::1'],
     port: ['8080', 8080],
@@ -106,6 +69,15 @@ test('loadConfig takes every setting that a command has, by flag and by variable
     timeoutGracefulShutdown: ['0', 0],
     maxConcurrency: ['9', 9],
     maxBodyBytes: ['2KiB', 2048],
+    streamFirstTimeout: ['3', 3],
+    streamIdleTimeout: ['0.5', 0.5],
+    streamTimeout: ['600', 600],
+    compression: ['false', false],
+    corsOrigins: ['https://a.example, http://localhost:5173', ['https://a.example', 'http://localhost:5173']],
+    apiKeys: ['0123456789abcdef,ABCDEFGHIJKLMNOP', ['0123456789abcdef', 'ABCDEFGHIJKLMNOP']],
+    rateLimit: ['2.5', 2.5],
+    rateLimitBurst: ['10', 10],
+    trustedProxies: ['10.0.0.0/8,::1', ['10.0.0.0/8', '::1']],
     workingDir: ['w', join(folder, 'w')],
     development: ['true', true],
     sslCertfile: ['c.pem', join(folder, 'c.pem')],
@@ -123,12 +95,15 @@ test('loadConfig takes every setting that a command has, by flag and by variable
     channelz: ['true', true],
     maxConcurrentStreams: ['7', 7],
     maxMessageLength: ['-1', -1],
+    maxConnectionAge: ['300', 300],
+    maxConnectionAgeGrace: ['0', 0],
     protocolVersion: ['v1alpha1', 'v1alpha1'],
     runnerName: ['digits', 'digits'],
     runnerMap: ['{"a":"tcp://h:1"}', { a: ['tcp://h:1'] }],
     runnerWorkers: ['2', 2],
     maxWorkerMemoryBytes: ['2GiB', 2 ** 31],
     strictModels: ['true', true],
+    modelControl: ['true', true],
     linkToken: ['t0ken', 't0ken'],
     linkInsecure: ['true', true],
     metrics: ['false', false],
@@ -143,6 +118,11 @@ test('loadConfig takes every setting that a command has, by flag and by variable
     assert.deepEqual(fromEnv.config[name], samples[name]?.[1], name);
     assert.equal(fromEnv.origins[name], `environment ${variable}`);
   }
+  const fromFile: Readonly<Record<string, unknown>> = {
+    apiKeys: ['secret-from-a-file'],
+    sslKeyfilePassword: 'secret-from-a-file',
+    linkToken: 'secret-from-a-file',
+  };
   for (const command of COMMAND_NAMES) {
     const own = SETTINGS.filter((setting) => setting.commands.includes(command));
     const args = own.flatMap(({ flag, name, sensitive, format }) => {
@@ -152,7 +132,7 @@ test('loadConfig takes every setting that a command has, by flag and by variable
     });
     const { config, origins } = await load({ command, cwd: folder, args });
     for (const { name, flag, sensitive } of own) {
-      assert.deepEqual(config[name], sensitive === true ? 'from-file' : samples[name]?.[1], `${command} ${name}`);
+      assert.deepEqual(config[name], sensitive === true ? fromFile[name] : samples[name]?.[1], `${command} ${name}`);
       assert.equal(origins[name], `flag --${flag}${sensitive === true ? '-file' : ''}`);
     }
   }
@@ -202,6 +182,9 @@ test('loadConfig never shows a secret, wherever it was put', async (t) => {
     { env: { JUBAKO_LINK_TOKN: 's3cret' } },
     { env: { JUBAKO_SSL_KEYFILE_PASSWORD: 's3cret' } },
     { options: { linkToken: 12_345_678 } as object },
+    { args: ['--api-keys', 's3cret'] },
+    { env: { JUBAKO_API_KEYS: 's3cret,0123456789abcdef' } },
+    { options: { apiKeys: ['0123456789abcdef', 's3cret'] } },
     ...['typed', 'key', 'broken', 'twice'].map((name) => ({ file: `${name}.yaml` })),
   ];
   for (const attempt of attempts) {

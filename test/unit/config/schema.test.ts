@@ -27,7 +27,7 @@ test('SETTINGS have a doc sentence, a command and defaults that their own format
 
 test('SETTINGS mark every secret', () => {
   const secrets = SETTINGS.filter(({ sensitive }) => sensitive === true).map(({ name }) => name);
-  assert.deepEqual(secrets, ['sslKeyfilePassword', 'linkToken']);
+  assert.deepEqual(secrets, ['apiKeys', 'sslKeyfilePassword', 'linkToken']);
 });
 
 test('convictSchema has a row with doc, variable and flag for every setting', () => {

@@ -72,16 +72,58 @@ describe('Models.find', () => {
     assert.deepEqual(found.versions('net'), ['3', '10']);
   });
 
-  test('offers no method that streams', () => {
+  test('knows which models stream; the default method is predict, or else one that gives one value', () => {
     const { input } = method('any');
-    const tokens: MethodManifest = methodManifest({ name: 'predict', input, output: { kind: 'stream', of: input } });
+    const streaming = (name: string): MethodManifest =>
+      methodManifest({ name, input, output: { kind: 'stream', of: input } });
     const found = modelsOf([
-      runnerManifest({ name: 'llm', methods: [tokens, method('embed')] }),
-      runnerManifest({ name: 'only', methods: [tokens] }),
+      runnerManifest({ name: 'llm', methods: [streaming('predict'), method('embed')] }),
+      runnerManifest({ name: 'chat', methods: [streaming('generate'), method('embed')] }),
+      runnerManifest({ name: 'only', methods: [streaming('generate')] }),
     ]);
-    assert.equal(found.find('llm', '').method, 'embed');
-    assert.throws(() => found.find('llm.predict', ''), { code: 'NOT_FOUND' });
-    assert.throws(() => found.find('only', ''), { message: /the models are llm\.embed, llm$/ });
+    assert.deepEqual([found.find('llm', '').method, found.find('llm', '').isStream], ['predict', true]);
+    assert.deepEqual([found.find('chat', '').method, found.find('chat', '').isStream], ['embed', false]);
+    assert.deepEqual([found.find('only', '').method, found.find('only.generate', '').isStream], ['generate', true]);
+    assert.deepEqual(found.find('only', '').outputs.list, [
+      { name: 'output', dtype: 'float32', datatype: 'FP32', shape: [-1] },
+    ]);
+  });
+
+  test('lists each model once, by the name that a client can use', () => {
+    const found = modelsOf([
+      runnerManifest({ name: 'a', methods: [method('b'), method('predict')] }),
+      runnerManifest({ name: 'a.b', methods: [method('run')] }),
+      versioned('net', '3', true),
+      versioned('net', '10', false),
+    ]);
+    assert.deepEqual(
+      found.list.map(({ name, version, runner, method: called }) => [name, version, `${runner}.${called}`]),
+      [
+        ['a', '2', 'a.predict'],
+        ['a.b', '2', 'a.b.run'],
+        ['net', '3', 'net.predict'],
+        ['net', '10', 'net.v10.predict'],
+      ],
+    );
+  });
+
+  test('says why a version of the repository is not there', () => {
+    const manifest: Manifest = {
+      name: 'sample',
+      version: '2',
+      apis: [],
+      runners: [versioned('net', '3', true)],
+      mounts: [],
+      unavailable: [
+        { name: 'net', version: '4', reason: 'its file is broken' },
+        { name: 'lost', version: '1', reason: 'it has no file' },
+      ],
+    };
+    const found = new Models(manifest, NO_CODE);
+    const wanted = (message: RegExp): object => ({ code: 'NOT_READY', message });
+    assert.throws(() => found.find('net', '4'), wanted(/version "4" of the model "net".*: its file is broken$/));
+    assert.throws(() => found.find('lost', ''), wanted(/version "1" of the model "lost".*: it has no file$/));
+    assert.equal(found.find('net', '').version, '3');
   });
 
   test('calls a lone tensor by its own name, else input or output', () => {
