@@ -2,7 +2,11 @@ import type { Metadata } from '@grpc/grpc-js';
 import type { Access, Caller } from '../service/access.js';
 
 /** Asked by probes, which know no key. */
-const EXEMPT = '/grpc.health.v1.Health/';
+const EXEMPT = [
+  '/grpc.health.v1.Health/',
+  '/inference.GRPCInferenceService/ServerLive',
+  '/inference.GRPCInferenceService/ServerReady',
+];
 
 /**
  * Lets an RPC in, before anything of it is worked on.
@@ -12,7 +16,7 @@ const EXEMPT = '/grpc.health.v1.Health/';
  * @throws {JubakoError} UNAUTHENTICATED, RATE_LIMITED; the promise rejects with the same.
  */
 export function admitCall(access: Access, path: string, metadata: Metadata, peer: string): void | Promise<void> {
-  if (access.isOpen || path.startsWith(EXEMPT)) return undefined;
+  if (access.isOpen || EXEMPT.some((exempt) => path.startsWith(exempt))) return undefined;
   return access.admit(callerOf(metadata, peer));
 }
 

@@ -84,16 +84,21 @@ export interface CallControl {
 }
 
 // grpc-js hands the same Metadata object to the interceptor and to the handler; nothing else that it hands to both is
-// made per call.
-const rpcs = new WeakMap<Metadata, Rpc>();
+// made per call. The RPC is a property of it and not the value of a WeakMap: a table that has grown old keeps its young
+// values alive at each collection of the young, so that every call, with all that hangs on it, would grow old too.
+const RPC = Symbol('rpc');
+
+interface Bound extends Metadata {
+  [RPC]?: Rpc;
+}
 
 export function bindRpc(metadata: Metadata, rpc: Rpc): void {
-  rpcs.set(metadata, rpc);
+  (metadata as Bound)[RPC] = rpc;
 }
 
 /** The RPC behind the call that a handler was given. */
 export function rpcOf(call: { readonly metadata: Metadata }): Rpc {
-  const rpc = rpcs.get(call.metadata);
+  const rpc = (call.metadata as Bound)[RPC];
   if (rpc === undefined) throw new TypeError('Cannot find the RPC of a call: it did not pass the interceptor');
   return rpc;
 }

@@ -6,7 +6,13 @@ import { exchangeOf, type Exchange } from './exchange.js';
 import { routeLabel } from './route-label.js';
 
 /** Asked by probes, which know no key, and answered at any load. */
-export const EXEMPT: ReadonlySet<string | undefined> = new Set(['/livez', '/readyz', '/healthz']);
+export const EXEMPT: ReadonlySet<string | undefined> = new Set([
+  '/livez',
+  '/readyz',
+  '/healthz',
+  '/v2/health/live',
+  '/v2/health/ready',
+]);
 const CHALLENGE = ['WWW-Authenticate', 'Bearer'];
 
 /** Asks who calls before anything of a request is looked at, also of one that matches no route. */

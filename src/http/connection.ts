@@ -3,8 +3,17 @@ import type { Exchange } from './exchange.js';
 
 /** Time for a client to read a last answer before its connection is cut. */
 const LAST_WORDS_MS = 2_000;
+/**
+ * When a client that has ended its half is asked whether it is still there, after the end and then after each other; the last
+ * again and again. The first finds out, the second hears of it, unless the way is long.
+ */
+const PROBES_AFTER_MS: readonly number[] = [0, 10, 100, 1_000];
 
-/** A connection that speaks HTTP (with TLS: after the handshake), and the exchanges on it. */
+/**
+ * A connection that speaks HTTP (with TLS: after the handshake), and the exchanges on it.
+ * N1 A client that ends its half waits for its answers, or has gone: both look the same until something is sent to it. So
+ *    something is, as long as its answer isn't; where an answer goes on and on already, it has gone.
+ */
 export class Connection {
   readonly socket: Socket;
   /** The latest to begin, ended or not. */
@@ -15,7 +24,9 @@ export class Connection {
   readonly #open: Exchange[] = [];
   /** What `socket.bytesRead` was when it fell idle; more means that the next request has begun to arrive. */
   #idleAtBytes = 0;
-  #lastWords: string | undefined = undefined;
+  #isBroken = false;
+  #hasClientEnded = false;
+  #probing: NodeJS.Timeout | undefined = undefined;
 
   constructor(socket: Socket) {
     this.socket = socket;
@@ -23,7 +34,7 @@ export class Connection {
 
   /** True: its HTTP broke, and `sayLast` has taken over. */
   get isBroken(): boolean {
-    return this.#lastWords !== undefined;
+    return this.#isBroken;
   }
 
   begin(exchange: Exchange): void {
@@ -34,8 +45,10 @@ export class Connection {
   ended(exchange: Exchange): void {
     const at = this.#open.indexOf(exchange);
     if (at !== -1) this.#open.splice(at, 1);
-    if (this.#open.length > 0) exchange.unwatchStall();
-    else if (this.#lastWords !== undefined) this.#say(this.#lastWords);
+    if (this.#open.length > 0) {
+      exchange.unwatchStall();
+      if (this.#hasClientEnded) this.#probe();
+    } else if (this.#isBroken) this.#end();
     else this.#idleAtBytes = this.socket.bytesRead;
   }
 
@@ -50,24 +63,49 @@ export class Connection {
     for (const exchange of [...this.#open]) exchange.cut();
   }
 
+  /** The client has ended its half (N1). */
+  clientEnded(): void {
+    this.#hasClientEnded = true;
+    this.last?.clientEnded();
+    this.#probe();
+  }
+
   /** The socket has closed. */
   closed(): void {
+    clearTimeout(this.#probing);
     for (const exchange of [...this.#open]) exchange.closed(); // pipelined ones behind the first hear nothing from Node
   }
 
-  /** Writes `answer` around Node's response objects once the open exchanges have ended, then closes. */
+  /** Writes `answer` around Node's response objects, behind those of the open exchanges, and closes. */
   sayLast(answer: string): void {
-    this.#lastWords = answer;
-    if (this.#open.length === 0) this.#say(answer);
-  }
-
-  #say(answer: string): void {
-    const { socket } = this;
-    if (!socket.writable) {
-      socket.destroy();
+    this.#isBroken = true;
+    const before = this.#open.at(-1);
+    if (before !== undefined) {
+      before.followWith(answer);
       return;
     }
-    socket.end(answer);
+    if (this.socket.writable) this.socket.write(answer);
+    this.#end();
+  }
+
+  #probe(count = 0): void {
+    clearTimeout(this.#probing);
+    const [first] = this.#open;
+    if (first === undefined || first.isTunnel) return;
+    if (first.isStreaming) this.socket.destroySoon();
+    if (!first.isUnanswered) return;
+    this.#probing = setTimeout(
+      () => {
+        first.probe();
+        if (first.isUnanswered) this.#probe(count + 1);
+      },
+      PROBES_AFTER_MS[count] ?? PROBES_AFTER_MS.at(-1),
+    ).unref();
+  }
+
+  #end(): void {
+    const { socket } = this;
+    socket.end(); // Node does so itself where the client has ended its half
     const timer = setTimeout(() => socket.destroy(), LAST_WORDS_MS).unref();
     socket.once('close', () => {
       clearTimeout(timer);

@@ -4,14 +4,16 @@ import { JubakoError } from '../errors.js';
 import type { ProtocolServerOptions } from '../service/protocol-server.js';
 import { requestIdFrom } from '../service/request-id.js';
 import type { Gauge } from '../telemetry/metrics.js';
-import { UNKNOWN_ROUTE, fromParserError, rawErrorAnswer } from './error-answer.js';
+import { UNKNOWN_ROUTE, fromParserError } from './error-answer.js';
 import { Connection } from './connection.js';
 import { Exchange, type ExchangeHost, type TrackedResponse } from './exchange.js';
+import { rawErrorAnswer } from './raw-answer.js';
 
 // The connections of one server, from `accept` to their end.
 // C1 Node's server never listens, so it closes nothing by itself: idle and stuck connections end here.
 // C2 While draining, a connection closes only between requests, until the grace is over; then everything left is cut.
 // C3 A client's broken HTTP ends its own connection, after the answers to what it asked properly before.
+// C4 A client that ends its half is answered (connection.ts, N1).
 
 /** Time that idle keep-alive connections stay open while draining: a request may be on its way on each of them. */
 const DRAIN_LINGER_MS = 500;
@@ -53,6 +55,8 @@ export class Connections implements ExchangeHost {
   /** The server whose connections these are; once. */
   attach(server: Server): void {
     this.#server = server;
+    // Node's own name for C4, which its types lack: it would end the connection otherwise, and the answer with it.
+    (server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
     server.on(this.#isTls ? 'secureConnection' : 'connection', (socket: Socket) => {
       this.#speak(socket);
     });
@@ -92,7 +96,7 @@ export class Connections implements ExchangeHost {
   }
 
   /** For Node's `clientError`: broken HTTP, broken connections, failed handshakes. */
-  onClientError(error: Error, socket: Socket): void {
+  onClientError(error: Error & { readonly code?: string }, socket: Socket): void {
     const connection = this.#speaking.get(socket);
     const failure = fromParserError(error);
     if (connection === undefined || failure === undefined) {
@@ -101,6 +105,7 @@ export class Connections implements ExchangeHost {
       return;
     }
     if (connection.isBroken) return; // the parser repeats itself for every byte that still comes
+    if (error.code === 'HPE_CLOSED_CONNECTION') return; // bytes behind a request that was the last by its own word
     const { last } = connection;
     const culprit = last !== undefined && !last.request.complete ? last : undefined;
     if (culprit === undefined && socket.bytesRead === 0)
@@ -162,6 +167,9 @@ export class Connections implements ExchangeHost {
   #speak(socket: Socket): Connection {
     const connection = new Connection(socket);
     this.#speaking.set(socket, connection);
+    socket.on('end', () => {
+      connection.clientEnded();
+    });
     socket.on('close', () => {
       this.#speaking.delete(socket);
       connection.closed();
@@ -184,10 +192,10 @@ export class Connections implements ExchangeHost {
         durationMs: 0,
         timing: undefined,
       });
-      connection.sayLast(rawErrorAnswer(failure, requestId));
+      connection.sayLast(rawErrorAnswer(failure, requestId, undefined));
     } else if (culprit.isUnanswered) {
       culprit.endBroken(failure);
-      connection.sayLast(rawErrorAnswer(failure, culprit.requestId));
+      connection.sayLast(rawErrorAnswer(failure, culprit.requestId, culprit.request.url));
     } else connection.socket.destroy(); // its answer has begun and can't be finished
   }
 }

@@ -1,6 +1,5 @@
-import { STATUS_CODES, maxHeaderSize } from 'node:http';
+import { maxHeaderSize } from 'node:http';
 import { JubakoError } from '../errors.js';
-import { REQUEST_ID_HEADER } from '../service/request-id.js';
 
 // How failures look in HTTP, and how the failures of Node and Fastify become ours.
 
@@ -20,21 +19,6 @@ export function errorText(error: JubakoError, requestId: string): string {
 export function retryHeaders(error: JubakoError): readonly string[] {
   const { retryAfterSeconds } = error;
   return retryAfterSeconds === undefined ? [] : ['Retry-After', String(retryAfterSeconds)];
-}
-
-/** A whole answer, for connections whose parser has given up. */
-export function rawErrorAnswer(error: JubakoError, requestId: string): string {
-  const body = errorText(error, requestId);
-  const status = error.kind.http;
-  return [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
-    'Content-Type: application/json; charset=utf-8',
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    `${REQUEST_ID_HEADER}: ${requestId}`,
-    'Connection: close',
-    '',
-    body,
-  ].join('\r\n');
 }
 
 /** What Node's HTTP parser and its timeouts report; undefined: the connection broke, so there is nobody to answer. */

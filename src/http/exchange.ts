@@ -21,6 +21,8 @@ import { STALLED_MS, StreamedAnswer, type StreamedExchange } from './streamed-an
 
 /** Time that the rest of a body, which nobody wants any more, may take: closing at once would reset the answer away. */
 const DISCARD_MS = 5_000;
+/** Status of an exchange whose connection speaks another protocol now. */
+const SWITCHED = 101;
 const NO_HEADERS: readonly string[] = [];
 export const JSON_TYPE = 'application/json; charset=utf-8';
 
@@ -84,7 +86,7 @@ export class Exchange implements StreamedExchange {
   isForeign = false;
   /** Why an answer that others write is no success, where its status does not say it. */
   foreignOutcome: ErrorCode | undefined = undefined;
-  /** Its connection speaks another protocol now. */
+  /** Unless it is answered, its connection speaks another protocol now. */
   isTunnel = false;
   /** What every answer to this request carries: name, value, name, value … */
   headers = NO_HEADERS;
@@ -119,6 +121,12 @@ export class Exchange implements StreamedExchange {
     return !this.#isEnded && !this.#response.headersSent;
   }
 
+  /** True: its answer has begun, and nobody knows how long it will go on. */
+  get isStreaming(): boolean {
+    const { headersSent, writableEnded } = this.#response;
+    return (this.#stream !== undefined || this.isForeign) && headersSent && !writableEnded;
+  }
+
   /** True: answers may be compressed where the client takes that. */
   get mayCompress(): boolean {
     return this.#host.compresses;
@@ -135,6 +143,27 @@ export class Exchange implements StreamedExchange {
   /** Asks for the body that `Expect: 100-continue` holds back. */
   sendContinue(): void {
     if (this.waitsForContinue) this.#response.writeContinue();
+  }
+
+  /** The client will send no more on this connection: it may wait for the answer, which is then the last. */
+  clientEnded(): void {
+    if (this.isUnanswered && !this.hasBodyAhead) this.#response.shouldKeepAlive = false;
+  }
+
+  /**
+   * Sends what a client that waits leaves aside, and what a connection that was closed altogether refuses.
+   * @see https://www.rfc-editor.org/rfc/rfc9110#section-15.2.1
+   */
+  probe(): void {
+    if (this.isTunnel) return;
+    if (this.isUnanswered && this.request.httpVersion !== '1.0') this.#response.writeContinue(); // 1.0 knows no interim answers
+  }
+
+  /** Writes `bytes` to the connection behind this answer, which is the last. */
+  followWith(bytes: string): void {
+    const response = this.#response;
+    if (response.writableEnded) response.socket?.write(bytes);
+    else response.once('prefinish', () => response.socket?.write(bytes)); // Node may close the connection at `finish`
   }
 
   /** @param more - further headers: name, value, name, value … */
@@ -240,7 +269,8 @@ export class Exchange implements StreamedExchange {
 
   /** The answer is written, or the connection has closed. */
   closed(): void {
-    if (this.#response.writableFinished || this.isTunnel) this.#end(this.#response.statusCode);
+    if (this.#response.writableFinished) this.#end(this.#response.statusCode);
+    else if (this.isTunnel) this.#end(SWITCHED);
     else this.#abandon();
   }
 

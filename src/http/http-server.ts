@@ -16,7 +16,7 @@ import { isInferencePath } from './inference-error.js';
 import { addInferenceRoutes } from './inference-routes.js';
 import { addInfraRoutes } from './infra-routes.js';
 import { Mounts } from './mounts.js';
-import { addPlugins, closePlugins, pluginAbilities, pluginsOf } from './plugins.js';
+import { addPlugins, adoptUpgrades, closePlugins, pluginAbilities, pluginsOf } from './plugins.js';
 import { addSwaggerUi } from './swagger-ui.js';
 import { Upgrades } from './upgrades.js';
 
@@ -70,6 +70,7 @@ export async function createHttpServer(options: ProtocolServerOptions): Promise<
     for (const each of [method].flat()) methods.add(each);
     known.set(url, methods);
   });
+  if (pluginsOf(options).length > 0) adoptUpgrades(app, connections);
   guardRoutes(app, options.access);
   answerErrors(app, options, known);
   addInfraRoutes(app, options, () => connections.isDraining);

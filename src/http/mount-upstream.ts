@@ -6,7 +6,6 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { Agent as TlsAgent, request as httpsRequest } from 'node:https';
-import { pipeline } from 'node:stream';
 import { JubakoError } from '../errors.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Exchange } from './exchange.js';
@@ -91,7 +90,6 @@ export class MountUpstream {
         socket.destroy();
         return;
       }
-      response.statusCode = incoming.statusCode ?? 101;
       exchange.isTunnel = true;
       response.detachSocket(exchange.request.socket);
       onTunnel(
@@ -162,11 +160,12 @@ export class MountUpstream {
       exchange.fail(new JubakoError('USER_CODE', `${this.#name} answers what HTTP can't carry`, { cause: thrown }));
       return;
     }
-    pipeline(incoming, response, (error) => {
-      if (error === null || error === undefined || exchange.isEnded) return;
-      exchange.failedLate(new JubakoError('USER_CODE', `${this.#name} broke off its answer`, { cause: error }));
+    incoming.on('error', (cause) => {
+      if (exchange.isEnded) return;
+      exchange.failedLate(new JubakoError('USER_CODE', `${this.#name} broke off its answer`, { cause }));
       response.destroy();
     });
+    incoming.pipe(response); // `pipeline` makes an AbortController and a DOMException for each: 8 % of all
   }
 
   #fail(exchange: Exchange, error: Error & { readonly code?: string }): void {

@@ -63,8 +63,9 @@ export class Mounts {
           httpMethods: MOUNT_METHODS,
           disableRequestLogging: true,
           handler: (request, reply, path) => {
-            const query = request.raw.url?.indexOf('?') ?? -1;
-            const target = query === -1 ? path : `${path}${request.raw.url?.slice(query) ?? ''}`;
+            const { url = '' } = request.raw;
+            const query = url.indexOf('?');
+            const target = (path === '' ? '/' : path) + (query === -1 ? '' : url.slice(query)); // as it came
             reply.hijack();
             try {
               this.#serve(upstream, reply.raw, target);

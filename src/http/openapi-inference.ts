@@ -47,7 +47,7 @@ export function inferencePaths({ models, modelControl }: InferencePathsOptions):
   ] as const) {
     paths[`/v2/repository/models/{name}/${action}`] = {
       parameters: [nameParameter(list)] as never,
-      post: operation(summary, objectOf({ name: TEXT, [action]: BOOLEAN }), [400, 403, 404, 503]),
+      post: operation(summary, objectOf({ name: TEXT, [action]: BOOLEAN }), [400, 403, 404, 413, 415, 503]),
     };
   }
   return paths;
@@ -94,7 +94,7 @@ function operation(summary: string, schema: string | OpenApiSchema, errors: read
 
 function indexOperation(): Operation {
   return {
-    ...operation('The models that there are, and how they are.', 'OipIndex', [400]),
+    ...operation('The models that there are, and how they are.', 'OipIndex', [400, 413, 415]),
     requestBody: {
       required: false,
       content: { [JSON_TYPE]: { schema: objectOf({ ready: BOOLEAN }, []), example: { ready: true } } },
@@ -139,7 +139,7 @@ function inferOperation(models: readonly Model[]): Operation {
         },
       },
       ...Object.fromEntries(
-        [400, 404, 413, 429, 500, 503, 504].map((status) => [status, ref('responses', 'OipError')]),
+        [400, 401, 403, 404, 413, 415, 429, 500, 503, 504].map((status) => [status, ref('responses', 'OipError')]),
       ),
     },
   };

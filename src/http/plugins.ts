@@ -11,7 +11,8 @@ import { JubakoError } from '../errors.js';
 import type { HttpPlugin, HttpPluginContext } from '../service/extensions.js';
 import type { ProtocolServerOptions } from '../service/protocol-server.js';
 import { errorText, retryHeaders } from './error-answer.js';
-import { JSON_TYPE, exchangeOf } from './exchange.js';
+import type { Connections } from './connections.js';
+import { JSON_TYPE, exchangeOf, type TrackedResponse } from './exchange.js';
 import { isInferencePath } from './inference-error.js';
 import { PluginCalls } from './plugin-calls.js';
 import { toPluginFailure } from './plugin-errors.js';
@@ -66,6 +67,18 @@ export async function addPlugins(
   });
   if (!joins) await registrar.addWork(app, work);
   await registrar.ready(app);
+}
+
+/**
+ * For plugins that listen to `upgrade` themselves, as @fastify/websocket does: they send requests through the routes with a
+ * response of their own, and take the connection over behind them.
+ */
+export function adoptUpgrades(app: FastifyInstance, connections: Connections): void {
+  app.addHook('onRequest', ({ raw }, reply, done) => {
+    const response = reply.raw as TrackedResponse;
+    if (response.exchange === undefined) connections.begin(raw, response).isTunnel = true;
+    done();
+  });
 }
 
 /** Runs the `onClose` hooks of plugins, once no request is left. Never rejects. */

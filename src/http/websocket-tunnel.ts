@@ -4,7 +4,7 @@ import { FrameBoundary, GOING_AWAY } from './close-frame.js';
 
 // A WebSocket between a client and a mounted application: bytes both ways, with the back-pressure of the two connections, so
 // that extensions and subprotocols are theirs to agree on.
-// W1 When one side is closed, so is the other.
+// W1 When one side is closed, so is the other; when one will send no more, the other has a moment for its last words.
 // W2 When the server drains, the client is told so between two frames of the application (1001, going away) and then has a
 //    moment to say goodbye.
 
@@ -42,6 +42,9 @@ export class WebSocketTunnel {
       [application.socket, client.socket],
     ] as const) {
       one.on('error', () => one.destroy());
+      one.on('end', () => {
+        this.#endSoon();
+      });
       one.on('close', () => {
         clearTimeout(this.#timer);
         other.destroy(); // W1
@@ -53,10 +56,14 @@ export class WebSocketTunnel {
   goAway(): void {
     if (this.#isGoing) return;
     this.#isGoing = true;
-    this.#timer = setTimeout(() => {
+    this.#endSoon();
+    if (this.#boundary.isAtBoundary) this.#sayGoodbye();
+  }
+
+  #endSoon(): void {
+    this.#timer ??= setTimeout(() => {
       this.#client.destroy();
     }, GOODBYE_MS);
-    if (this.#boundary.isAtBoundary) this.#sayGoodbye();
   }
 
   #toClient(chunk: Buffer): void {

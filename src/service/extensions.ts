@@ -11,7 +11,11 @@ import type { AnyRunners, HandlerContext } from './define.js';
 
 /** Routes, hooks and decorators for the HTTP side of a service. */
 export interface HttpExtension<Runners = AnyRunners> {
-  /** Each is registered once in every HTTP worker, in a scope of its own. */
+  /**
+   * Each is registered once in every HTTP worker, in a scope of its own: its hooks see its own routes. One that is wrapped by
+   * fastify-plugin sees the requests of APIs, mounts and other plugins as well, by its hooks up to `preHandler` and by
+   * `onResponse`; never health, metrics and documentation.
+   */
   readonly plugins: readonly HttpPlugin<Runners>[];
 }
 

@@ -55,7 +55,8 @@ test('a server with keys refuses every path without one, whether it exists or no
 
 test('a server with keys answers probes without one', async (t) => {
   const { url } = await start(t, { apiKeys: [KEY] });
-  for (const path of ['/livez', '/readyz', '/healthz']) assert.equal((await fetch(url(path))).status, 200, path);
+  for (const path of ['/livez', '/readyz', '/healthz', '/v2/health/live', '/v2/health/ready'])
+    assert.equal((await fetch(url(path))).status, 200, path);
   assert.equal((await fetch(url('/livez'), { method: 'HEAD' })).status, 200);
 });
 

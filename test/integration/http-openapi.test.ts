@@ -228,6 +228,20 @@ describe('/docs.json', () => {
     checker(document)('#/components/schemas/Error', await response.json());
   });
 
+  test('names the refusals of bodies of the Open Inference Protocol before they are read', async (t) => {
+    const { operations, url } = await serve(t, models);
+    for (const path of ['/v2/models/{name}/infer', '/v2/repository/index']) {
+      const operation = operations.find((each) => each.path === path && each.method === 'post')?.operation;
+      const target = url(path.replace('{name}', 'lone'));
+      const coded = await fetch(target, { method: 'POST', body: '{}', headers: { 'content-encoding': 'zstd' } });
+      const large = await fetch(target, { method: 'POST', body: '{}'.padEnd(2_000_000) });
+      for (const { status } of [coded, large]) {
+        assert.ok(operation?.responses[String(status)] !== undefined, `${path}: ${status}`);
+      }
+      assert.deepEqual([coded.status, large.status], [415, 413]);
+    }
+  });
+
   test('wants keys where the server does, but for health', async (t) => {
     const open = (await serve(t, kinds)).document;
     assert.equal('securitySchemes' in open.components, false);

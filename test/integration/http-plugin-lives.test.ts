@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { ServerResponse, type IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -177,4 +180,37 @@ test('a body that waits for 100 Continue is asked for, and one that is not read 
   client.write('2');
   client.post('/echo', '7');
   assert.equal((await client.answer()).body, '7');
+});
+
+test('a plugin may take connections over, as those for WebSockets do', async (t) => {
+  const { port, nextOutcome, outcomes } = await start(t, [
+    (app): void => {
+      app.server.on('upgrade', (request: IncomingMessage, socket: Socket) => {
+        const response = new ServerResponse(request);
+        response.assignSocket(socket);
+        response.on('finish', () => socket.end());
+        app.routing(request, response);
+      });
+      app.get('/socket', (request, reply) => {
+        reply.hijack();
+        request.raw.socket.write('HTTP/1.1 101 Switching Protocols\r\n\r\n');
+        request.raw.socket.pipe(request.raw.socket);
+      });
+    },
+  ]);
+  const wish = 'Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
+  const client = await RawClient.open(t, port);
+  client.write(`GET /socket HTTP/1.1\r\n${wish}`);
+  assert.equal((await client.answer()).status, 101);
+  client.write('hello');
+  assert.equal(String((await once(client.socket, 'data'))[0]), 'hello');
+  client.socket.destroy();
+  const { route, status, outcome } = await nextOutcome();
+  assert.deepEqual([route, status, outcome], ['/socket', 101, 'ok']);
+  const lost = await RawClient.open(t, port);
+  lost.write(`GET /nowhere HTTP/1.1\r\n${wish}`);
+  assert.equal((await lost.answer()).status, 404);
+  lost.socket.destroy();
+  assert.equal((await nextOutcome()).status, 404);
+  assert.equal(outcomes.length, 2);
 });

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 
 /** HTTP/2 frame by frame, for what no client sends (RFC 9113). */
 
@@ -19,6 +20,8 @@ export const FLAG = { END_STREAM: 1, ACK: 1, END_HEADERS: 4 } as const;
 
 const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 const HEAD_BYTES = 9;
+/** Of one frame, unless the receiver's settings say more. */
+const MAX_PAYLOAD_BYTES = 16_384;
 
 export function frame(type: number, flags: number, streamId: number, payload: Uint8Array = Buffer.alloc(0)): Buffer {
   const head = Buffer.alloc(HEAD_BYTES);
@@ -45,6 +48,22 @@ export function callHeaders(path: string, more: readonly (readonly [string, stri
     ['te', 'trailers'],
     ...more,
   ]);
+}
+
+/** As many frames as a header block needs. */
+export function headerFrames(streamId: number, block: Buffer): Buffer {
+  const parts: Buffer[] = [];
+  for (let at = 0; at < block.length; at += MAX_PAYLOAD_BYTES) parts.push(block.subarray(at, at + MAX_PAYLOAD_BYTES));
+  return Buffer.concat(
+    parts.map((part, i) =>
+      frame(
+        i === 0 ? FRAME.HEADERS : FRAME.CONTINUATION,
+        i === parts.length - 1 ? FLAG.END_HEADERS : 0,
+        streamId,
+        part,
+      ),
+    ),
+  );
 }
 
 function literal(text: string): Buffer {
@@ -99,16 +118,17 @@ export class RawHttp2 {
   /** Sends what `next` gives, as fast as the server takes it, until it has given so many or the server has closed. */
   async flood(count: number, next: (i: number) => Uint8Array): Promise<number> {
     let sent = 0;
-    const isClosed = this.closed.then(() => true);
-    while (sent < count && !this.socket.closed) {
+    while (sent < count) {
       const parts: Uint8Array[] = [];
-      for (let i = 0; i < 100 && sent < count; i += 1, sent += 1) parts.push(next(sent));
-      const written = new Promise<boolean>((resolve) => {
-        this.socket.write(Buffer.concat(parts), () => {
-          resolve(false);
+      for (let i = 0; i < 100 && sent + i < count; i += 1) parts.push(next(sent + i));
+      const isWritten = new Promise<boolean>((resolve) => {
+        this.socket.write(Buffer.concat(parts), (error) => {
+          resolve(error === undefined || error === null);
         });
       });
-      if (await Promise.race([written, isClosed])) break;
+      if (!(await Promise.race([isWritten, this.closed.then(() => false)]))) break;
+      sent += parts.length;
+      await setImmediate(); // the server may be in this process
     }
     return sent;
   }

@@ -34,9 +34,10 @@ test('admitCall asks about every RPC but those of probes, and about none where e
   };
   admit('/grpc.health.v1.Health/Check');
   admit('/grpc.health.v1.Health/Watch');
+  admit('/inference.GRPCInferenceService/ServerReady');
   admit('/inference.GRPCInferenceService/ModelInfer', OPEN_ACCESS);
   assert.equal(asked.length, 0);
-  admit('/inference.GRPCInferenceService/ServerReady');
+  admit('/inference.GRPCInferenceService/ModelInfer');
   admit('/grpc.reflection.v1.ServerReflection/ServerReflectionInfo');
   assert.equal(asked.length, 2);
 });
