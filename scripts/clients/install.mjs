@@ -3,7 +3,7 @@
 //    same time, and one that is cut off, leave nothing that is half.
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -30,17 +30,28 @@ export async function installClients(name, tell) {
   const requirements = readFileSync(file, 'utf8');
   const [, from = '', below = ''] = /^# python >=(\S+) <(\S+)$/m.exec(requirements) ?? [];
   const python = await findPython({ from, below });
-  if (python === undefined) return { missing: `Python from ${from} to below ${below}, with venv` };
+  if (python === undefined) return { missing: `Python >=${from} <${below} that can make virtual environments` };
 
   const hash = createHash('sha256').update(requirements).digest('hex').slice(0, 12);
   const folder = process.env.JUBAKO_CLIENTS_DIR ?? join(homedir(), '.cache', 'jubako-clients');
   const home = join(folder, `${name}-${hash}`);
-  if (!existsSync(home)) {
+  const installed = join(home, 'bin', 'python');
+  if (!(await runs(installed))) {
+    rmSync(home, { recursive: true, force: true }); // what it was made from may be gone
     tell(`${name}: installing into ${home}`);
     await build(python, file, home);
     tell(`${name}: installed`);
   }
-  return { python: join(home, 'bin', 'python') };
+  return { python: installed };
+}
+
+async function runs(python) {
+  try {
+    await run(python, ['-c', '']);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** C1 */
@@ -54,7 +65,7 @@ async function build(python, file, home) {
     await run(join(unfinished, 'bin', 'python'), pip, limit);
     renameSync(unfinished, home);
   } catch (error) {
-    if (!existsSync(home)) throw error; // else somebody else was faster
+    if (!(await runs(join(home, 'bin', 'python')))) throw error; // else somebody else was faster
   } finally {
     rmSync(unfinished, { recursive: true, force: true });
   }
