@@ -34,3 +34,19 @@ export async function measureServer(load, server, plan) {
   const { cpuUs, ...rest } = await load.measure({ ...plan, port: server.port, pids });
   return { ...rest, apiCpuUs: cpuUs.api, runnerCpuUs: cpuUs.runner, allCpuUs: cpuUs.all };
 }
+
+/**
+ * The same over gRPC, of a server of Jubako or one of `startPlain`.
+ * @param plan - of the client of grpc-load.mjs, with `method` (of a loaded service) and `message` instead of path and request.
+ */
+export async function measureGrpc(load, server, { method, message, ...plan }) {
+  const api = server.grpcPort === undefined ? server.pids : server.grpcPids;
+  const { cpuUs, ...rest } = await load.measure({
+    ...plan,
+    path: method.path,
+    request: method.requestSerialize(message),
+    port: server.grpcPort ?? server.port,
+    pids: { api, runner: server.runnerPids, all: server.pids },
+  });
+  return { ...rest, apiCpuUs: cpuUs.api, runnerCpuUs: cpuUs.runner, allCpuUs: cpuUs.all };
+}

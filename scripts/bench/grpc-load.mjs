@@ -19,28 +19,59 @@ export function startGrpcLoad(core) {
   return { measure: ask, stop };
 }
 
+/** The answer to one unary call, as a message. */
+export async function askOnce(port, { path, requestSerialize, responseDeserialize }, message) {
+  const channel = connectTo(port);
+  try {
+    await untilConnected(channel);
+    return await new Promise((resolve, reject) => {
+      const onAnswer = (error, answer) => (error === null ? resolve(answer) : reject(error));
+      channel.makeUnaryRequest(path, requestSerialize, responseDeserialize, message, onAnswer);
+    });
+  } finally {
+    channel.close();
+  }
+}
+
 if (isSideProcess(import.meta.url)) answerQuestions(measure);
 
 /** @param {GrpcLoadPlan} plan */
 async function measure(plan) {
-  const channels = Array.from(
-    { length: plan.connections },
-    () => new GrpcClient(`127.0.0.1:${plan.port}`, credentials.createInsecure(), OPTIONS),
-  );
+  const channels = Array.from({ length: plan.connections }, () => connectTo(plan.port));
   try {
     for (const channel of channels) await untilConnected(channel);
-    return await measureWindow(plan, (window) =>
-      channels.flatMap((channel) => Array.from({ length: plan.lanes }, () => new Lane(plan, channel, window))),
-    );
+    return await measureWindow(plan, (window) => [
+      new Limit(plan.measureMs + ANSWER_WITHIN_MS),
+      ...channels.flatMap((channel) => Array.from({ length: plan.lanes }, () => new Lane(plan, channel, window))),
+    ]);
   } finally {
     for (const channel of channels) channel.close();
   }
+}
+
+function connectTo(port) {
+  return new GrpcClient(`127.0.0.1:${port}`, credentials.createInsecure(), OPTIONS);
 }
 
 function untilConnected(channel) {
   return new Promise((resolve, reject) => {
     channel.waitForReady(Date.now() + START_WITHIN_MS, (error) => (error ? reject(error) : resolve()));
   });
+}
+
+/** Calls have no deadline of their own, which servers would have to watch. */
+class Limit {
+  #timer;
+
+  constructor(ms) {
+    this.failed = new Promise((_resolve, reject) => {
+      this.#timer = setTimeout(() => reject(new Error(`No answer within ${ANSWER_WITHIN_MS} ms`)), ms);
+    });
+  }
+
+  close() {
+    clearTimeout(this.#timer);
+  }
 }
 
 class Lane {
@@ -73,20 +104,19 @@ class Lane {
   #send() {
     const { path, values } = this.#plan;
     this.#sentAtMs = performance.now();
-    const options = { deadline: Date.now() + ANSWER_WITHIN_MS };
     if (values === undefined) {
-      this.#call = this.#channel.makeUnaryRequest(path, asIs, asIs, this.#request, options, (error) =>
-        this.#onAnswer(error),
-      );
+      this.#call = this.#channel.makeUnaryRequest(path, asIs, asIs, this.#request, (error) => this.#onAnswer(error));
       return;
     }
-    this.#call = this.#channel.makeServerStreamRequest(path, asIs, asIs, this.#request, options);
+    this.#call = this.#channel.makeServerStreamRequest(path, asIs, asIs, this.#request);
     let left = values;
     this.#call.on('data', () => {
       left -= 1;
     });
     this.#call.on('error', (error) => this.#onAnswer(error));
-    this.#call.on('end', () => this.#onAnswer(left === 0 ? null : new Error(`${left} of ${values} values are missing`)));
+    this.#call.on('end', () =>
+      this.#onAnswer(left === 0 ? null : new Error(`${left} of ${values} values are missing`)),
+    );
   }
 
   #onAnswer(error) {

@@ -8,22 +8,25 @@ import { format, resolveConfig } from 'prettier';
 import { acceleratorCase } from './accelerator-case.mjs';
 import { digitsCase } from './digits-case.mjs';
 import { echoCase } from './echo-case.mjs';
+import { grpcCase } from './grpc-case.mjs';
 import { heavyCase } from './heavy-case.mjs';
 import { linkCase } from './link-case.mjs';
 import { memoryCase } from './memory-case.mjs';
 import { mlpBinaryCase } from './mlp-binary-case.mjs';
 import { mlpCase } from './mlp-case.mjs';
+import { oipCase } from './oip-case.mjs';
 import { overloadCase } from './overload-case.mjs';
 import { peersCase } from './peers-case.mjs';
 import { renderPage, renderTable } from './report.mjs';
 import { stopAll } from './servers.mjs';
 import { startCase } from './start-case.mjs';
+import { streamsCase } from './streams-case.mjs';
 import { tensor600kCase } from './tensor600k-case.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const CASES = [
   ...[echoCase, digitsCase, heavyCase, mlpCase, mlpBinaryCase, acceleratorCase, overloadCase, tensor600kCase, linkCase],
-  ...[startCase, memoryCase, peersCase],
+  ...[oipCase, grpcCase, streamsCase, startCase, memoryCase, peersCase],
 ];
 
 /** Rounds are per side; 3 are the fewest whose median survives one disturbed round. */

@@ -31,6 +31,13 @@ export function startJubako(target, flags, env, core) {
   return start(argsOf, env, core);
 }
 
+/** The same with gRPC: the server has `grpcPort` as well. */
+export async function startJubakoWithGrpc(target, flags, env) {
+  const grpcPort = await freePort();
+  const server = await startJubako(target, ['--grpc', '--grpc-port', `${grpcPort}`, ...flags], env);
+  return Object.assign(server, { grpcPort });
+}
+
 /** @param script - of this folder. @param flags - beside the port. @param env - beside this process's. */
 export function startPlain(script, flags, env) {
   return start((port) => [`scripts/bench/${script}`, '--port', `${port}`, ...flags], env);
@@ -84,11 +91,18 @@ class Server {
     return treeOf(this.#child.pid);
   }
 
-  /** Processes that speak HTTP: of Jubako those with that role, of a plain cluster all but the primary. */
+  /** Processes that speak HTTP: of Jubako those with that role, of a plain cluster all but the primary; else the only one. */
   get httpPids() {
-    const workers = this.pids.slice(1);
+    const all = this.pids;
+    const workers = all.slice(1);
     const http = workers.filter((pid) => hasRole(pid, 'http'));
-    return http.length > 0 ? http : workers;
+    if (http.length > 0) return http;
+    return workers.length > 0 ? workers : all;
+  }
+
+  /** Processes of Jubako that speak gRPC. */
+  get grpcPids() {
+    return this.pids.filter((pid) => hasRole(pid, 'grpc'));
   }
 
   /** Runner workers of Jubako. */

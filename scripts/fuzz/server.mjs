@@ -24,11 +24,15 @@ export class FuzzServer {
   /** Name of a worker → its pid. */
   workers = new Map();
   addresses = {};
-  /** Request id → the line of its end. */
+  /** Request id → the lines of its end: one, unless a client has used an id again. */
   finished = new Map();
   /** `protocol route outcome` → how many lines say so. */
   logged = new Map();
   problems = [];
+  /** Request id → statuses that clients saw. */
+  answered = new Map();
+  /** Requests whose clients went before any answer: they are CLIENT_GONE, or a request that broke off. */
+  mayBeUnheard = 0;
   #child;
   #folder = mkdtempSync(join(tmpdir(), 'jubako-fuzz-'));
   #logFile;
@@ -43,7 +47,7 @@ export class FuzzServer {
 
   async #start(args, logFile, mayFail) {
     this.#logFile = logFile === undefined ? undefined : createWriteStream(logFile);
-    const env = { PATH: process.env.PATH, HOME: process.env.HOME, JUBAKO_RUNTIME_DIR: this.#folder };
+    const env = { PATH: process.env.PATH, HOME: process.env.HOME, JUBAKO_RUNTIME_DIR: this.#folder, ...this.env };
     const common = ['--host', '127.0.0.1', '--port', '0', '--log-format', 'json'];
     this.#child = spawn(process.execPath, [join(ROOT, 'dist/primary.js'), 'serve', ...args, ...common], {
       cwd: ROOT,
@@ -81,8 +85,7 @@ export class FuzzServer {
 
   #onFinished(line) {
     const { requestId, protocol, route, outcome } = line;
-    if (this.finished.has(requestId)) this.problems.push(`request ${requestId} ended twice: ${JSON.stringify(line)}`);
-    this.finished.set(requestId, line);
+    this.finished.set(requestId, [...(this.finished.get(requestId) ?? []), line]);
     const key = `${protocol} ${route} ${outcome}`;
     this.logged.set(key, (this.logged.get(key) ?? 0) + 1);
   }
@@ -113,12 +116,18 @@ export class FuzzServer {
     return (await this.fetch('/metrics')).body;
   }
 
+  /** Notes an answer, for `checkLog`. */
+  saw(id, status) {
+    this.answered.set(id, [...(this.answered.get(id) ?? []), status]);
+  }
+
   /** With its own id, so that it is counted and known. */
   async fetch(path) {
     const [response] = await once(get({ host: '127.0.0.1', port: this.port, path, agent: false }), 'response');
     let body = '';
     response.setEncoding('utf8');
     for await (const chunk of response) body += chunk;
+    this.saw(response.headers['x-request-id'], response.statusCode);
     return { status: response.statusCode, body };
   }
 
@@ -149,6 +158,29 @@ export class FuzzServer {
       return differences.length === 0;
     };
     await this.until(() => `counters differ from the log: ${differences.join('; ')}`, look);
+  }
+
+  /** S1: what clients saw is what the log says, and the log says nothing else but of clients that had gone. */
+  async checkLog() {
+    let differences = [];
+    const look = () => {
+      differences = [];
+      let unheard = 0;
+      for (const id of new Set([...this.answered.keys(), ...this.finished.keys()])) {
+        const seen = (this.answered.get(id) ?? []).toSorted().join();
+        const lines = (this.finished.get(id) ?? []).filter(({ outcome }) => outcome !== 'CLIENT_GONE');
+        const said = lines
+          .map(({ status }) => status)
+          .toSorted()
+          .join();
+        if (seen === '') unheard += lines.length;
+        else if (seen !== said)
+          differences.push(`${id} was answered [${seen}], the log says [${said}] ${lines[0]?.route}`);
+      }
+      if (unheard > this.mayBeUnheard) differences.push(`${unheard} answers were heard by nobody`);
+      return differences.length === 0;
+    };
+    await this.until(() => `clients and log differ: ${differences.slice(0, 10).join('; ')}`, look);
   }
 
   /** Nothing is worked on, and no connection is open but the one that asks. */

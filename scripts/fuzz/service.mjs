@@ -53,13 +53,19 @@ const model = defineRunner({
 });
 
 const PROFILE = {
+  $schema: 'https://json-schema.org/draft/2020-12/schema',
   type: 'object',
   required: ['id', 'kind', 'scores'],
   properties: {
     id: { type: 'string', pattern: '^[a-z]{1,8}$' },
     kind: { enum: ['a', 'b', null, 7] },
     scores: { type: 'array', items: { type: 'number', minimum: -1, maximum: 1 }, minItems: 1, maxItems: 5 },
-    nested: { anyOf: [{ type: 'integer', multipleOf: 3 }, { type: 'object', additionalProperties: { type: 'boolean' } }] },
+    nested: {
+      anyOf: [
+        { type: 'integer', multipleOf: 3 },
+        { type: 'object', additionalProperties: { type: 'boolean' } },
+      ],
+    },
     point: { type: 'array', prefixItems: [{ type: 'integer' }, { type: 'string' }], items: false },
   },
   additionalProperties: false,

@@ -7,16 +7,11 @@ import { rpcOf, type Rpc } from './rpc-life.js';
 
 /** What the user's own services get of a call: the same as handlers of APIs, as long as the call lasts. */
 export function createForeignContext(invoker: Invoker): GrpcServiceContext {
-  const contexts = new WeakMap<Rpc, HandlerContext>();
   return {
     contextOf(call) {
       const rpc = rpcOf(call);
-      let context = contexts.get(rpc);
-      if (context === undefined) {
-        context = open(rpc, invoker);
-        contexts.set(rpc, context);
-      }
-      return context;
+      rpc.handlerContext ??= open(rpc, invoker);
+      return rpc.handlerContext;
     },
   };
 }

@@ -9,7 +9,7 @@ import {
 import type { Duplex } from 'node:stream';
 import { ServerCredentials, type Server } from '@grpc/grpc-js';
 import type { ErrorCode } from '../errors.js';
-import { serverOptions, WINDOWS } from './http2-limits.js';
+import { isBeyondLimit, serverOptions, WINDOWS } from './http2-limits.js';
 
 // H1 A client with open streams learns that it has to go before its streams are limited: GOAWAY with the highest stream id,
 //    a round trip, then GOAWAY with the last stream that was taken (RFC 9113, section 6.8). What it sent meanwhile is
@@ -58,6 +58,8 @@ export interface Http2FrontOptions {
 
 interface SessionState {
   openStreams: number;
+  /** The client has acknowledged our settings: before that, Node does not hold it to them. */
+  hasSettings: boolean;
   isLeaving: boolean;
   isCut: boolean;
 }
@@ -102,6 +104,11 @@ export class Http2Front {
   #onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, deliver: StreamHandler): void {
     const { session } = stream;
     const state = session && this.#sessions.get(session as ServerHttp2Session);
+    if (state?.hasSettings === false && isBeyondLimit(headers)) {
+      stream.on('error', () => undefined); // our own reset, as Node would have sent it
+      stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+      return;
+    }
     if (state !== undefined) state.openStreams += 1;
     const onClose = this.#options.onStream(stream, headers, deliver);
     stream.once('close', () => {
@@ -113,12 +120,15 @@ export class Http2Front {
   }
 
   #onSession(session: ServerHttp2Session): void {
-    const state: SessionState = { openStreams: 0, isLeaving: false, isCut: false };
+    const state: SessionState = { openStreams: 0, hasSettings: false, isLeaving: false, isCut: false };
     this.#sessions.set(session, state);
     const age = this.#limitAge(session, state);
     session.once('close', () => {
       clearTimeout(age);
       this.#sessions.delete(session);
+    });
+    session.once('localSettings', () => {
+      state.hasSettings = true;
     });
     session.setLocalWindowSize(WINDOWS.sessionBytes);
     session.setTimeout(SILENT_MS, () => {

@@ -1,4 +1,4 @@
-import type { ServerOptions } from 'node:http2';
+import type { IncomingHttpHeaders, ServerOptions } from 'node:http2';
 
 // What one connection may cost a worker. Node and nghttp2 cut a connection by themselves that resets streams as fast as it
 // opens them (1000 at once, 33 a second; CVE-2023-44487), that sends more than 8 CONTINUATION frames for one request
@@ -34,4 +34,16 @@ export function serverOptions(maxConcurrentStreams: number): ServerOptions {
       maxConcurrentStreams: maxConcurrentStreams === 0 ? MAX_OPEN_STREAMS : maxConcurrentStreams,
     },
   };
+}
+
+/** As RFC 9113 counts headers, section 10.5.1. */
+const HEADER_OVERHEAD_BYTES = 32;
+
+/** Whether a request has more headers than these settings let through. */
+export function isBeyondLimit(headers: IncomingHttpHeaders): boolean {
+  let bytes = 0;
+  for (const [name, value] of Object.entries(headers)) {
+    bytes += name.length + String(value).length + HEADER_OVERHEAD_BYTES;
+  }
+  return bytes > MAX_HEADER_BYTES;
 }

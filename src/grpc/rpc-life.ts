@@ -1,6 +1,7 @@
 import type { Metadata, StatusObject } from '@grpc/grpc-js';
 import { Cancellation } from '../cancellation.js';
 import type { ErrorCode, JubakoError } from '../errors.js';
+import type { HandlerContext } from '../service/define.js';
 import { newTiming, type CallContext } from '../service/invoke.js';
 import type { Timing } from '../telemetry/request-log.js';
 import type { AnswerEncoding } from './answer-compression.js';
@@ -40,6 +41,8 @@ export class Rpc implements CallContext {
   /** The call of grpc-js; undefined until it is there. */
   call: CallControl | undefined;
   isOver = false;
+  /** What a service of the user has asked for. */
+  handlerContext: HandlerContext | undefined;
   /** Set by a handler that has answers to give before its call may be ended by this side. */
   endSoon: ((error: JubakoError) => void) | undefined;
   /** Called once, when the call is over. */

@@ -112,11 +112,11 @@ export class TracedCall extends ServerInterceptingCall implements Listener, Call
     }
     let bytes = 0;
     this.#base.sendMessage(message, () => {
-      this.#countUnread(-bytes);
+      if (!this.#rpc.isOver) this.#countUnread(-bytes);
       callback();
     });
     bytes = this.stream.writableLength;
-    this.#countUnread(bytes);
+    if (!this.#rpc.isOver) this.#countUnread(bytes);
   }
 
   #countUnread(bytes: number): void {
@@ -184,8 +184,8 @@ export class TracedCall extends ServerInterceptingCall implements Listener, Call
     } catch (thrown) {
       this.#rules.refuse(JubakoError.from(thrown, 'USER_CODE'), this.#rpc); // for the log: nobody waits for an answer
     }
-    this.#countUnread(-this.#unreadBytes); // writes that a reset stopped have no end
     rpc.isOver = true;
+    this.#countUnread(-this.#unreadBytes); // a write that a reset stops may have no end
     rpc.onOver?.();
   }
 

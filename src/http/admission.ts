@@ -5,16 +5,20 @@ import { codingOf } from './decompress.js';
 import { bodyTooLarge } from './error-answer.js';
 import type { Exchange, Holding } from './exchange.js';
 
+/** In bodies of the largest size: so much memory may be filled from outside by next to no bytes. */
+const INFLATED_BODIES = 8;
+
 /**
  * The door of every route that does work: counts the requests being worked on, and refuses beyond the limit. A place is given
  * back when both the exchange has ended and its call has settled: a client that hangs up must not make room while its work
- * still runs.
+ * still runs. The same holds for the memory of bodies that came compressed, of which a few KB become `maxBodyBytes`.
  */
 export class Admission implements Holding {
   readonly #maxConcurrency: number;
   readonly #maxBodyBytes: number;
   readonly #gauge: Gauge;
   #count = 0;
+  #inflatedBytes = 0;
 
   constructor(config: Pick<ServerConfig, 'maxConcurrency' | 'maxBodyBytes'>, gauge: Gauge) {
     this.#maxConcurrency = config.maxConcurrency;
@@ -56,11 +60,27 @@ export class Admission implements Holding {
 
   settled(exchange: Exchange): void {
     exchange.isWorking = false;
-    if (exchange.isEnded) this.#add(-1);
+    if (exchange.isEnded) this.#leave(exchange);
   }
 
   exchangeEnded(exchange: Exchange): void {
-    if (!exchange.isWorking) this.#add(-1);
+    if (!exchange.isWorking) this.#leave(exchange);
+  }
+
+  /**
+   * Takes memory for more of a body that came compressed, until the exchange leaves.
+   * @throws {JubakoError} QUEUE_FULL - others have it.
+   */
+  inflate(exchange: Exchange, bytes: number): void {
+    const limit = INFLATED_BODIES * this.#maxBodyBytes;
+    if (this.#inflatedBytes + bytes > limit) {
+      throw new JubakoError(
+        'QUEUE_FULL',
+        `Cannot decompress the body: those of other requests have become ${this.#inflatedBytes} bytes, of at most ${limit}`,
+      );
+    }
+    exchange.inflatedBytes += bytes;
+    this.#inflatedBytes += bytes;
   }
 
   #enter(exchange: Exchange): void {
@@ -72,6 +92,11 @@ export class Admission implements Holding {
     }
     exchange.holding = this;
     this.#add(1);
+  }
+
+  #leave(exchange: Exchange): void {
+    this.#add(-1);
+    this.#inflatedBytes -= exchange.inflatedBytes;
   }
 
   #add(change: 1 | -1): void {

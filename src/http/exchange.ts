@@ -78,6 +78,8 @@ export class Exchange implements StreamedExchange {
   form: RequestForm | undefined = undefined;
   /** What its body is compressed by. */
   coding: ContentCoding | undefined = undefined;
+  /** Bytes that its body has become (admission.ts). */
+  inflatedBytes = 0;
   /** The client sent `Expect: 100-continue` and holds its body back. */
   waitsForContinue = false;
   /** The server cuts the connection itself; the end is then not the client's doing. */

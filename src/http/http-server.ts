@@ -15,6 +15,7 @@ import { TrackedResponse, exchangeOf, type Exchange } from './exchange.js';
 import { isInferencePath } from './inference-error.js';
 import { addInferenceRoutes } from './inference-routes.js';
 import { addInfraRoutes } from './infra-routes.js';
+import { faultOf } from './malformed-request.js';
 import { Mounts } from './mounts.js';
 import { addPlugins, adoptUpgrades, closePlugins, pluginAbilities, pluginsOf } from './plugins.js';
 import { addSwaggerUi } from './swagger-ui.js';
@@ -115,8 +116,10 @@ function createNodeServer({ options, connections, upgrades, route }: NodeServerO
   const begin = (request: IncomingMessage, response: TrackedResponse): Exchange | undefined => {
     const exchange = connections.begin(request, response);
     if (cors?.begin(exchange) === true) return undefined;
-    if (request.headers.host !== undefined || request.httpVersion === '1.0') return exchange;
-    exchange.fail(new JubakoError('INVALID_INPUT', 'Cannot serve an HTTP/1.1 request without the header Host'));
+    const fault = faultOf(request);
+    if (fault === undefined) return exchange;
+    if (request.headers['transfer-encoding'] !== undefined) response.shouldKeepAlive = false; // where it ends is unsure
+    exchange.fail(new JubakoError('INVALID_INPUT', fault));
     return undefined;
   };
   const onRequest = (request: IncomingMessage, response: TrackedResponse): void => {
@@ -129,6 +132,7 @@ function createNodeServer({ options, connections, upgrades, route }: NodeServerO
   if (tls !== undefined) {
     server.prependListener('secureConnection', (socket: TLSSocket) => refuseUnknownCertificate(socket, tls));
   }
+  server.maxHeadersCount = 0; // Node would leave out those above 2,000; the size of a head is limited anyway
   server.on('checkContinue', (request: IncomingMessage, response: TrackedResponse) => {
     const exchange = begin(request, response);
     if (exchange === undefined) return;

@@ -1,8 +1,10 @@
 import type { OutgoingHttpHeaders } from 'node:http2';
 import { status } from '@grpc/grpc-js';
 import type { ErrorCode } from '#dist/errors.js';
-import type { GrpcClients, Message, Told } from './doors.js';
+import type { Told } from './door.js';
+import type { GrpcClients } from './grpc-clients.js';
 import { prefixed } from './http2-call.js';
+import type { Message } from './protobuf-values.js';
 import { field, nest } from './protobuf.js';
 
 // RPCs that a server must refuse, each by one row of the catalogue.

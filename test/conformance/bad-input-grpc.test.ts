@@ -5,7 +5,7 @@ import { LIMIT } from '../support/start-primary.js';
 import { BAD_RPCS, GOOD_MESSAGES, ODD_STREAMS } from './bad-grpc.js';
 import { CATALOGUE, INSIDE } from './catalogue.js';
 import { ConformanceServer } from './conformance-server.js';
-import type { Told } from './doors.js';
+import type { Told } from './door.js';
 import { callStream, prefixed } from './http2-call.js';
 import { seededBytes } from './wire.js';
 
@@ -81,7 +81,7 @@ describe('bad input over gRPC', () => {
   });
 
   test('every worker lives and serves after all that', LIMIT, async () => {
-    const { value } = await server.door('BentoService.Call').ask({ api: 'polluted' }, null);
+    const { value } = await server.door('Bento Call').ask({ api: 'polluted' }, null);
     assert.equal(value, null);
     await server.isUnharmed();
   });

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { status } from '@grpc/grpc-js';
 import type { ErrorCode, GrpcStatusName } from '#dist/errors.js';
 import type { ConformanceServer } from './conformance-server.js';
-import type { AskOptions, Protocol, Target, Told } from './doors.js';
+import type { AskOptions, DoorName, Protocol, Target, Told } from './door.js';
+import { observe, type Section } from './observations.js';
 
 /** A row of the catalogue as clients rely on it. */
 export interface Row {
@@ -40,7 +41,7 @@ export const CODES = Object.keys(CATALOGUE) as readonly ErrorCode[];
 
 /** What one door answered, and the id that was sent with the request. */
 export interface Heard {
-  readonly door: string;
+  readonly door: DoorName;
   readonly protocol: Protocol;
   readonly requestId: string;
   readonly told: Told;
@@ -53,14 +54,17 @@ export function nextRequestId(what: string): string {
 }
 let count = 0;
 
-/** Asks the same at each door that leads to the target, at the same time. */
+/**
+ * Asks the same at each door that leads to the target, at the same time.
+ * @param among - the doors that have words for it; default: all.
+ */
 export function askEverywhere(
   server: ConformanceServer,
   target: Target,
   value: unknown,
-  options?: AskOptions,
+  { among, ...options }: AskOptions & { readonly among?: readonly DoorName[] } = {},
 ): Promise<readonly Heard[]> {
-  const doors = server.doors.filter((door) => door.leadsTo(target));
+  const doors = server.doors.filter((door) => door.leadsTo(target, value) && (among?.includes(door.name) ?? true));
   return Promise.all(
     doors.map(async ({ name, protocol, ...rest }) => {
       const requestId = nextRequestId(target.api);
@@ -70,7 +74,7 @@ export function askEverywhere(
   );
 }
 
-export function hear(door: string, protocol: Protocol, requestId: string, told: Told): Heard {
+export function hear(door: DoorName, protocol: Protocol, requestId: string, told: Told): Heard {
   return { door, protocol, requestId, told };
 }
 
@@ -78,8 +82,20 @@ export function hear(door: string, protocol: Protocol, requestId: string, told: 
 export const INSIDE =
   /\bat .+:\d+:\d+|node_modules|\/(?:dist|src|test|tmp|home|work|proc|run)\/|\.sock\b|\b(?:tcp|unix):\/\/|\bECONN/;
 
+/** The case of a row, for the table. */
+export interface CaseName {
+  readonly section: Section;
+  readonly title: string;
+}
+
 /** Status, code, message, request id and Retry-After are those of the row; the log has the same end under the same id. */
-export async function isRow(server: ConformanceServer, code: ErrorCode, heard: Heard, message = /./): Promise<void> {
+export async function isRow(
+  server: ConformanceServer,
+  code: ErrorCode,
+  heard: Heard,
+  { section, title }: CaseName,
+  message = /./,
+): Promise<void> {
   const row = CATALOGUE[code];
   const { door, protocol, requestId, told } = heard;
   const where = `${door}: ${told.seen}`;
@@ -90,9 +106,13 @@ export async function isRow(server: ConformanceServer, code: ErrorCode, heard: H
   if (row.internal === true) assert.match(told.message, /the log has the cause under this request id$/, where);
   else assert.match(told.message, message, where);
   assert.doesNotMatch(told.seen, INSIDE, where);
-  if (protocol === 'http') assert.equal(told.retryAfter, row.retryAfterSeconds?.toString(), where);
-  else assert.ok(told.message.startsWith(`${code}: `), where);
+  // Who knows better when to try again says so.
+  const retryAfter = row.retryAfterSeconds === undefined ? undefined : /^[1-9]\d*$/;
+  if (protocol === 'grpc') assert.ok(told.message.startsWith(`${code}: `), where);
+  else if (retryAfter === undefined) assert.equal(told.retryAfter, undefined, where);
+  else assert.match(told.retryAfter ?? '', retryAfter, where);
   await isLogged(server, code, heard, wanted);
+  observe({ section, row: code, title, door, answer: told.code });
 }
 
 export async function isLogged(

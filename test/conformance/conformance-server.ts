@@ -12,7 +12,9 @@ import {
   type RunningProcess,
   type StartProcessOptions,
 } from '../support/start-primary.js';
-import { GrpcClients, openDoors, type Door } from './doors.js';
+import type { Door } from './door.js';
+import { openDoors } from './doors.js';
+import { GrpcClients } from './grpc-clients.js';
 
 /** What is registered here is undone after the last test of the file, the newest first. */
 export const ofFile: Cleanup = {
@@ -26,6 +28,8 @@ after(async () => {
   for (const hook of undo.splice(0).reverse()) await hook();
 });
 
+const DOUBLE = { api: 'double', model: 'model.double' };
+
 /** A server of the fixture, ready, with all doors open. */
 export class ConformanceServer {
   readonly primary: RunningProcess;
@@ -36,8 +40,11 @@ export class ConformanceServer {
   /** Pids of all workers at the start, by name. */
   readonly workers: ReadonlyMap<string, number>;
 
-  static async start(args: readonly string[] = [], options: StartProcessOptions = {}): Promise<ConformanceServer> {
-    const command = ['serve', fixture('conformance'), '--grpc', '--port', '0', '--grpc-port', '0', ...args];
+  static async start(
+    args: readonly string[] = [],
+    { service = 'conformance', ...options }: StartProcessOptions & { readonly service?: string } = {},
+  ): Promise<ConformanceServer> {
+    const command = ['serve', fixture(service), '--grpc', '--port', '0', '--grpc-port', '0', ...args];
     const primary = startPrimary(ofFile, command, options);
     const { http, grpc } = await primary.ready();
     return new ConformanceServer(primary, http, grpc);
@@ -79,9 +86,9 @@ export class ConformanceServer {
   /** All workers of the start live, none has died, and every door still answers a good request. */
   async isUnharmed(): Promise<void> {
     for (const door of this.doors) {
-      const { code, value, seen } = await door.ask({ api: 'double', model: 'model.double' }, [[1, 2, 3, 4]]);
+      const { code, value, seen } = await door.ask(DOUBLE, [[1, 2, 3, 4]]);
       assert.equal(code, 'ok', `${door.name}: ${seen}`);
-      assert.deepEqual(value, [[2, 4, 6, 8]], door.name);
+      assert.deepEqual(value, { shape: [1, 4], elements: [2, 4, 6, 8] }, door.name);
     }
     const alive = new Set(this.primary.processes());
     for (const [name, pid] of this.workers) assert.ok(alive.has(pid), `${name} (${pid}) is gone`);

@@ -4,7 +4,8 @@ import { before, describe, test, type TestContext } from 'node:test';
 import type { ErrorCode } from '#dist/errors.js';
 import { LIMIT, tempFolder, until } from '../support/start-primary.js';
 import { ConformanceServer } from './conformance-server.js';
-import { askHttp, type Protocol } from './doors.js';
+import type { DoorName, Protocol } from './door.js';
+import { askHttp } from './http-doors.js';
 import { exchangeBytes } from './wire.js';
 
 // Every request is counted once, by how it ended: what the test has counted is what /metrics says, over all workers.
@@ -21,6 +22,7 @@ interface Kind {
 
 const CALL = '/bentoml.grpc.v1.BentoService/Call';
 const INFER = '/inference.GRPCInferenceService/ModelInfer';
+const INFER_PATH = '/v2/models/{name}/infer';
 const UNKNOWN = '(unknown)';
 const ROW = [[1, 2, 3, 4]];
 const DEADLINE_MS = 50;
@@ -31,12 +33,12 @@ function http(route: string, outcome: Kind['outcome'], body: string, more: Param
 }
 
 function infer(outcome: Kind['outcome'], model: string, value: unknown): Kind {
-  const send: Kind['send'] = (server) => server.door('ModelInfer').ask({ api: '', model }, value);
+  const send: Kind['send'] = (server) => server.door('OIP typed').ask({ api: '', model }, value);
   return { protocol: 'grpc', route: INFER, outcome, send };
 }
 
 function call(outcome: Kind['outcome'], api: string, value: unknown): Kind {
-  const send: Kind['send'] = (server) => server.door('BentoService.Call').ask({ api }, value);
+  const send: Kind['send'] = (server) => server.door('Bento Call').ask({ api }, value);
   return { protocol: 'grpc', route: CALL, outcome, send };
 }
 
@@ -45,7 +47,7 @@ function refusal(code: ErrorCode): { readonly code: ErrorCode; readonly message:
 }
 
 /** The handler has the call when the client leaves. */
-async function leave(server: ConformanceServer, t: TestContext, name: 'HTTP' | 'BentoService.Call'): Promise<void> {
+async function leave(server: ConformanceServer, t: TestContext, name: DoorName): Promise<void> {
   const leaving = new AbortController();
   const task = { id: `leaves-${(leavers += 1)}`, until: join(tempFolder(t), 'never') };
   const told = server.door(name).ask({ api: 'hold' }, task, { signal: leaving.signal });
@@ -76,7 +78,7 @@ const KINDS: readonly Kind[] = [
     outcome: 'INVALID_INPUT',
     send: (server) => exchangeBytes(server.httpPort, 'no HTTP\r\n\r\n'),
   },
-  { protocol: 'http', route: '/hold', outcome: 'CLIENT_GONE', send: (server, t) => leave(server, t, 'HTTP') },
+  { protocol: 'http', route: '/hold', outcome: 'CLIENT_GONE', send: (server, t) => leave(server, t, 'API JSON') },
   infer('ok', 'model.double', ROW),
   infer('ok', 'model.echo', 1),
   infer('INVALID_INPUT', 'model.double', [[1]]),
@@ -90,7 +92,7 @@ const KINDS: readonly Kind[] = [
   call('NOT_FOUND', 'nope', 1),
   call('USER_CODE', 'crash', 'on purpose'),
   call('QUEUE_FULL', 'refuse', refusal('QUEUE_FULL')),
-  { protocol: 'grpc', route: CALL, outcome: 'CLIENT_GONE', send: (server, t) => leave(server, t, 'BentoService.Call') },
+  { protocol: 'grpc', route: CALL, outcome: 'CLIENT_GONE', send: (server, t) => leave(server, t, 'Bento Call') },
   {
     protocol: 'grpc',
     route: UNKNOWN,
@@ -106,7 +108,7 @@ function seriesOf({ protocol, route, outcome }: Pick<Kind, 'protocol' | 'route' 
   return `${protocol} ${route} ${outcome}`;
 }
 
-function count(counts: Counts, kinds: readonly Kind[]): void {
+function count(counts: Counts, kinds: readonly Omit<Kind, 'send'>[]): void {
   for (const kind of kinds) counts[seriesOf(kind)] = (counts[seriesOf(kind)] ?? 0) + 1;
 }
 
@@ -203,7 +205,7 @@ describe('exactness of the counts', () => {
     const counted = readCounts(await server.metrics());
     const task = { id: 'late', until: join(tempFolder(t), 'never') };
     const asked = Array.from({ length: TIMES }, () =>
-      server.door('BentoService.Call').ask({ api: 'hold' }, task, { deadlineMs: DEADLINE_MS }),
+      server.door('Bento Call').ask({ api: 'hold' }, task, { deadlineMs: DEADLINE_MS }),
     );
     for (const told of await Promise.all(asked)) assert.equal(told.status, 4, told.seen);
     // A client's farewell may be faster than the server's own timer; either way it is one request.
@@ -216,7 +218,13 @@ describe('exactness of the counts', () => {
 
   test('jubako_requests_total has counted nothing twice in the meantime', LIMIT, async () => {
     await server.isUnharmed();
-    count(sent, [http('/double', 'ok', ''), call('ok', 'double', 1), infer('ok', 'model.double', 1)]);
+    for (const { name, protocol } of server.doors) {
+      const route = {
+        http: name.startsWith('OIP') ? INFER_PATH : '/double',
+        grpc: name === 'Bento Call' ? CALL : INFER,
+      };
+      count(sent, [{ protocol, route: route[protocol], outcome: 'ok' }]);
+    }
     // How the late ones were shared out, the test before has said.
     const counts = readCounts(await server.metrics());
     for (const code of ['DEADLINE_EXCEEDED', 'CLIENT_GONE']) {

@@ -1,44 +1,43 @@
 import assert from 'node:assert/strict';
-import { writeFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { Metadata, status, type ServiceError } from '@grpc/grpc-js';
 import type { ErrorCode } from '#dist/errors.js';
-import { get, keepAliveAgent } from '../support/http-client.js';
-import { tempFolder, until } from '../support/start-primary.js';
-import { askEverywhere, hear, isLogged, nextRequestId, type Heard } from './catalogue.js';
-import type { ConformanceServer } from './conformance-server.js';
-import { askHttp, callUnary, type Message, type Target } from './doors.js';
+import { askEverywhere, type Heard } from './catalogue.js';
+import {
+  ECHO,
+  HOLD,
+  HOLD_IN_MODEL,
+  MAX_BODY_BYTES,
+  askAll,
+  askInference,
+  askModel,
+  askRoute,
+  fillQueue,
+  fillWorkers,
+  killRunner,
+  leave,
+  neverDone,
+  outlastClient,
+  outlastRequest,
+  stop,
+  whileAway,
+  type Servers,
+} from './provocations.js';
 
 // What brings each row of the catalogue about, apart from a service that throws it.
 // F1 The order matters: what takes workers away comes last.
-
-export interface Servers {
-  /** Small limits, no hurry. */
-  readonly main: ConformanceServer;
-  /** Its `timeout` is short. */
-  readonly hasty: ConformanceServer;
-  /** While this file exists, runner `held` of `main` does not get ready. */
-  readonly closedGate: string;
-}
-
-export const MAX_BODY_BYTES = 65_536;
-export const MAX_CONCURRENCY = 6;
 
 export interface Cause {
   readonly title: string;
   /** Of the message to the client. */
   readonly message?: RegExp;
+  /** The server that it happens at; default: `main`. */
+  readonly at?: Exclude<keyof Servers, 'closedGate'>;
   /** What each door answered; nothing where the client hears nothing. */
   readonly provoke: (servers: Servers, t: TestContext) => Promise<readonly Heard[]>;
 }
 
-const HOLD: Target = { api: 'hold', model: 'held.hold' };
-const HOLD_IN_MODEL: Target = { api: 'hold-in-model', model: 'held.hold' };
-const QUEUE: Target = { api: 'queue', model: 'held.queue' };
-const DOUBLE: Target = { api: 'double', model: 'model.double' };
-const ECHO: Target = { api: 'echo', model: 'model.echo' };
-const NUMBER: Target = { api: 'number', model: 'model.number' };
+const DOUBLE = { api: 'double', model: 'model.double' };
+const NUMBER = { api: 'number', model: 'model.number' };
 
 export const CAUSES: Readonly<Record<ErrorCode, readonly Cause[]>> = {
   INVALID_INPUT: [
@@ -53,8 +52,30 @@ export const CAUSES: Readonly<Record<ErrorCode, readonly Cause[]>> = {
       provoke: ({ main }) => askEverywhere(main, DOUBLE, [[1, 2, 3]]),
     },
   ],
-  UNAUTHENTICATED: [],
-  FORBIDDEN: [],
+  UNAUTHENTICATED: [
+    {
+      title: 'caller without a key',
+      message: /wanted a key/,
+      at: 'guarded',
+      provoke: ({ guarded }) => askEverywhere(guarded, ECHO, 1),
+    },
+    {
+      title: 'caller with a key that is unknown',
+      message: /its key is not known/,
+      at: 'guarded',
+      provoke: ({ guarded }) => askEverywhere(guarded, ECHO, 1, { headers: { authorization: 'Bearer nope' } }),
+    },
+  ],
+  FORBIDDEN: [
+    {
+      title: 'unload where the setting modelControl is off',
+      message: /the setting modelControl is off/,
+      provoke: async ({ main }) => [
+        await askRoute(main, '/v2/repository/models/model/unload', { body: '{}' }, 'OIP JSON'),
+        await askInference(main, 'RepositoryModelUnload', { model_name: 'model' }),
+      ],
+    },
+  ],
   NOT_FOUND: [
     {
       title: 'API, route or model that is not there',
@@ -69,15 +90,17 @@ export const CAUSES: Readonly<Record<ErrorCode, readonly Cause[]>> = {
     {
       title: 'method that its runner has not',
       message: /model\.nope/,
-      provoke: ({ main }) => askInference(main, 'ModelInfer', { model_name: 'model.nope' }),
+      provoke: ({ main }) => askModel(main, 'model.nope', ''),
     },
     {
       title: 'version that is not served',
       message: /version "99".*"3"/,
       provoke: async ({ main }) => [
-        ...(await askInference(main, 'ModelInfer', { model_name: 'model.echo', model_version: '99' })),
-        ...(await askInference(main, 'ModelReady', { name: 'model.echo', version: '99' })),
-        ...(await askInference(main, 'ModelMetadata', { name: 'model.echo', version: '99' })),
+        ...(await askModel(main, 'model.echo', '99')),
+        await askRoute(main, '/v2/models/model.echo/versions/99/ready', {}, 'OIP JSON'),
+        await askRoute(main, '/v2/models/model.echo/versions/99', {}, 'OIP JSON'),
+        await askInference(main, 'ModelReady', { name: 'model.echo', version: '99' }),
+        await askInference(main, 'ModelMetadata', { name: 'model.echo', version: '99' }),
       ],
     },
   ],
@@ -94,14 +117,22 @@ export const CAUSES: Readonly<Record<ErrorCode, readonly Cause[]>> = {
     {
       title: 'POST to a probe',
       message: /the methods are GET, HEAD/,
-      provoke: async ({ main }) => [await askRoute(main, '/livez', { body: '1' })],
+      provoke: async ({ main }) => [
+        await askRoute(main, '/livez', { body: '1' }),
+        await askRoute(main, '/v2/health/live', { body: '1' }, 'OIP JSON'),
+      ],
+    },
+    {
+      title: 'RPC of an extension that is not served',
+      message: /this server has no such extension/,
+      provoke: async ({ main }) => [await askInference(main, 'TraceSetting', {})],
     },
   ],
   TOO_LARGE: [
     {
-      title: 'HTTP body beyond maxBodyBytes',
-      message: /larger than 65536 bytes/,
-      provoke: async ({ main }) => [await askRoute(main, '/echo', { body: `"${'x'.repeat(MAX_BODY_BYTES)}"` })],
+      title: 'body beyond maxBodyBytes, message beyond maxMessageLength',
+      message: /65536/,
+      provoke: ({ main }) => askEverywhere(main, ECHO, 'x'.repeat(MAX_BODY_BYTES)),
     },
   ],
   UNSUPPORTED_MEDIA: [
@@ -120,7 +151,14 @@ export const CAUSES: Readonly<Record<ErrorCode, readonly Cause[]>> = {
       ],
     },
   ],
-  RATE_LIMITED: [],
+  RATE_LIMITED: [
+    {
+      title: 'client that sends more than rateLimit allows',
+      message: /may send 0.001 per second/,
+      at: 'limited',
+      provoke: ({ limited }) => askEverywhere(limited, ECHO, 1),
+    },
+  ],
   QUEUE_FULL: [
     {
       title: 'queue of a runner that is full',
@@ -133,13 +171,16 @@ export const CAUSES: Readonly<Record<ErrorCode, readonly Cause[]>> = {
     {
       title: 'handler that takes longer than the setting timeout',
       message: /the deadline has passed/,
+      at: 'hasty',
       provoke: ({ hasty }, t) => askEverywhere(hasty, HOLD, neverDone(t)),
     },
     {
       title: 'model that takes longer than the setting timeout',
       message: /deadline/,
+      at: 'hasty',
       provoke: ({ hasty }, t) => askEverywhere(hasty, HOLD_IN_MODEL, neverDone(t)),
     },
+    { title: 'parameter timeout of a request', message: /deadline/, provoke: outlastRequest },
     { title: 'deadline of a gRPC client', provoke: outlastClient },
   ],
   CLIENT_GONE: [{ title: 'client that leaves', provoke: leave }],
@@ -188,7 +229,7 @@ export const CAUSES: Readonly<Record<ErrorCode, readonly Cause[]>> = {
     {
       title: 'probe of a server whose runner tier is away',
       message: /runner "held"/,
-      provoke: (servers) => whileAway(servers, async () => [await askRoute(servers.main, '/readyz', {})]),
+      provoke: (servers) => whileAway(servers, () => askAll(servers.main, ['/readyz', '/v2/health/ready'])),
     },
   ],
   DRAINING: [{ title: 'server that was told to stop', message: /shutting down/, provoke: stop }],
@@ -199,178 +240,3 @@ export const CAUSES: Readonly<Record<ErrorCode, readonly Cause[]>> = {
   CONFIG_INVALID: [],
   SERVICE_INVALID: [],
 };
-
-interface RouteRequest {
-  readonly method?: string;
-  readonly body?: string;
-  readonly headers?: Readonly<Record<string, string>>;
-}
-
-async function askRoute({ http }: ConformanceServer, route: string, { body, ...rest }: RouteRequest): Promise<Heard> {
-  const requestId = nextRequestId('route');
-  return hear(`HTTP ${route}`, 'http', requestId, await askHttp(`${http}${route}`, body, { ...rest, requestId }));
-}
-
-async function askInference(
-  { clients }: ConformanceServer,
-  method: string,
-  request: Message,
-): Promise<readonly Heard[]> {
-  const requestId = nextRequestId(method);
-  return [hear(method, 'grpc', requestId, await callUnary(clients.inference, method, request, { requestId }))];
-}
-
-function neverDone(t: TestContext): { readonly id: string; readonly until: string } {
-  return { id: nextRequestId('never'), until: join(tempFolder(t), 'never') };
-}
-
-/** One call in the model and two in the queue: one more has no room, whatever door it comes by. */
-async function fillQueue({ main }: Servers, t: TestContext): Promise<readonly Heard[]> {
-  const task = { id: 'fills', until: join(tempFolder(t), 'release') };
-  const door = main.door('HTTP');
-  const filling = [door.ask(QUEUE, task)];
-  await main.primary.nextLog({ event: 'model.started', id: task.id });
-  filling.push(door.ask(QUEUE, task), door.ask(QUEUE, task));
-  await main.sees('jubako_runner_queue_rows{runner="held",method="queue"} 2');
-  const heard = await askEverywhere(main, QUEUE, task);
-  writeFileSync(task.until, '');
-  for (const told of await Promise.all(filling)) assert.equal(told.code, 'ok', told.seen);
-  return heard;
-}
-
-/** Both API workers are full; their probes are answered all the same. */
-async function fillWorkers({ main }: Servers, t: TestContext): Promise<readonly Heard[]> {
-  const task = { id: nextRequestId('busy'), until: join(tempFolder(t), 'release') };
-  const filling = ['HTTP', 'BentoService.Call'].flatMap((name) =>
-    Array.from({ length: MAX_CONCURRENCY }, () => main.door(name as 'HTTP').ask(HOLD, task)),
-  );
-  await Promise.all(filling.map(() => main.primary.nextLog({ event: 'handler.started', id: task.id })));
-  const heard = await askEverywhere(main, ECHO, 1);
-  assert.equal((await get(`${main.http}/livez`)).status, 200);
-  assert.equal((await callUnary(main.clients.health, 'Check', {})).code, 'ok');
-  writeFileSync(task.until, '');
-  for (const told of await Promise.all(filling)) assert.equal(told.code, 'ok', told.seen);
-  return heard;
-}
-
-/** The client gives up by itself, and hears nothing of the server; the server knows the same deadline. */
-async function outlastClient({ main }: Servers, t: TestContext): Promise<readonly Heard[]> {
-  const task = neverDone(t);
-  for (const door of main.doors.filter(({ protocol }) => protocol === 'grpc')) {
-    const requestId = nextRequestId('deadline');
-    const told = await door.ask(HOLD, task, { requestId, deadlineMs: 400 });
-    assert.equal(told.status, status.DEADLINE_EXCEEDED, told.seen);
-    const line = await main.primary.nextLog({ event: 'request.finished', requestId });
-    // The client's clock starts before the request is sent: its farewell may be faster than the server's own timer.
-    assert.ok(['DEADLINE_EXCEEDED', 'CLIENT_GONE'].includes(String(line['outcome'])), String(line['outcome']));
-  }
-  writeFileSync(task.until, '');
-  await main.primary.nextLog({ event: 'model.finished', id: task.id }); // the runner is free again
-  return [];
-}
-
-/** Seen in the log and the metrics, not by the client. */
-async function leave({ main }: Servers, t: TestContext): Promise<readonly Heard[]> {
-  for (const [name, wanted] of [
-    ['HTTP', 499],
-    ['BentoService.Call', status.CANCELLED],
-  ] as const) {
-    const leaving = new AbortController();
-    const task = neverDone(t);
-    const requestId = nextRequestId('leaves');
-    const door = main.door(name);
-    const told = door.ask(HOLD, task, { requestId, signal: leaving.signal }).catch(() => undefined);
-    await main.primary.nextLog({ event: 'handler.started', id: task.id });
-    leaving.abort();
-    await told;
-    await isLogged(main, 'CLIENT_GONE', { door: name, protocol: door.protocol, requestId }, wanted);
-  }
-  await main.sees('jubako_requests_total{protocol="http",route="/hold",outcome="CLIENT_GONE"} 1');
-  await until(async () =>
-    /\{protocol="grpc",route="\/bentoml\.grpc\.v1\.BentoService\/Call",outcome="CLIENT_GONE"\} \d/.test(
-      await main.metrics(),
-    ),
-  );
-  return [];
-}
-
-async function killRunner({ main }: Servers, t: TestContext): Promise<readonly Heard[]> {
-  const asked = askEverywhere(main, HOLD_IN_MODEL, neverDone(t));
-  await main.sees('jubako_runner_queue_rows{runner="held",method="hold"} 2');
-  process.kill(main.workers.get('runner-held-0') ?? NaN, 'SIGKILL');
-  const heard = await asked;
-  await until(async () => (await get(`${main.http}/readyz`)).status === 200);
-  return heard;
-}
-
-/** Both API workers have noticed that runner `held` is away while `ask` runs, and that it is back afterwards. */
-async function whileAway<T>({ main, closedGate }: Servers, ask: () => Promise<T>): Promise<T> {
-  const { primary, http, clients } = main;
-  const areReady = async (wanted: boolean): Promise<boolean> => {
-    const { value } = await callUnary(clients.inference, 'ServerReady', {});
-    const isGrpcReady = (value as { readonly ready?: boolean } | undefined)?.ready ?? false;
-    return isGrpcReady === wanted && ((await get(`${http}/readyz`)).status === 200) === wanted;
-  };
-  const lastPid = (): number => {
-    const lines = primary.logs.filter(({ event, name }) => event === 'worker.ready' && name === 'runner-held-0');
-    return Number(lines.at(-1)?.['workerPid']);
-  };
-  await until(() => primary.processes().includes(lastPid())); // the log line of a new one may be on its way
-  writeFileSync(closedGate, '');
-  try {
-    process.kill(lastPid(), 'SIGKILL');
-    await until(() => areReady(false));
-    return await ask();
-  } finally {
-    rmSync(closedGate);
-    await until(() => areReady(true));
-  }
-}
-
-/** An idle connection is told so by /readyz while it stays open, a health watch as it is ended. */
-async function stop({ main }: Servers, t: TestContext): Promise<readonly Heard[]> {
-  const agent = keepAliveAgent();
-  t.after(() => {
-    agent.destroy();
-  });
-  await get(`${main.http}/readyz`, { agent });
-  const watchId = nextRequestId('watch');
-  const watched = watchHealth(main, watchId);
-  const task = { id: nextRequestId('busy'), until: join(tempFolder(t), 'release') };
-  const busy = main.door('HTTP').ask(HOLD, task); // keeps the server from ending
-  await main.primary.nextLog({ event: 'handler.started', id: task.id });
-  main.primary.signal('SIGTERM');
-
-  const requestId = nextRequestId('readyz');
-  let answer = await get(`${main.http}/readyz`, { agent });
-  while (answer.status === 200)
-    answer = await get(`${main.http}/readyz`, { agent, headers: { 'x-request-id': requestId } });
-  const { error } = answer.json as { readonly error: { readonly code: string; readonly message: string } };
-  assert.deepEqual([answer.status, error.code, answer.headers['retry-after']], [503, 'DRAINING', '1'], answer.text);
-  assert.match(error.message, /shutting down/);
-  const { code, details, metadata } = await watched;
-  assert.deepEqual([code, metadata.get('x-error-code')], [status.UNAVAILABLE, ['DRAINING']], details);
-  await isLogged(main, 'DRAINING', { door: 'Watch', protocol: 'grpc', requestId: watchId }, status.UNAVAILABLE);
-  writeFileSync(task.until, '');
-  assert.equal((await busy).code, 'ok');
-  assert.deepEqual(await main.primary.exited, { code: 0, signal: null });
-  return [];
-}
-
-interface Watch {
-  on(event: 'data', listener: () => void): this;
-  on(event: 'error', listener: (error: ServiceError) => void): this;
-}
-
-/** Resolves with what ends the watch. */
-function watchHealth({ clients }: ConformanceServer, requestId: string): Promise<ServiceError> {
-  const metadata = new Metadata();
-  metadata.set('x-request-id', requestId);
-  const { health } = clients as unknown as { readonly health: { Watch(request: object, metadata: Metadata): Watch } };
-  return new Promise((resolve) => {
-    health
-      .Watch({ service: '' }, metadata)
-      .on('data', () => undefined)
-      .on('error', resolve);
-  });
-}

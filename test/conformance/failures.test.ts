@@ -6,9 +6,11 @@ import { ERROR_KINDS } from '#dist/errors.js';
 import { LIMIT, tempFolder } from '../support/start-primary.js';
 import { CATALOGUE, CODES, askEverywhere, isRow } from './catalogue.js';
 import { ConformanceServer, ofFile } from './conformance-server.js';
-import { CAUSES, MAX_BODY_BYTES, MAX_CONCURRENCY, type Servers } from './failure-causes.js';
+import { CAUSES } from './failure-causes.js';
+import { ECHO, MAX_BODY_BYTES, MAX_CONCURRENCY, type Servers } from './provocations.js';
 
 const SECRET = 'the secret is 42';
+const KEY = 'a-key-of-the-tests';
 
 /** Rows in the order of their causes, which is the order that they need. */
 const ROWS = Object.keys(CAUSES) as typeof CODES;
@@ -27,13 +29,17 @@ describe('failures as clients see them', () => {
   before(async () => {
     const closedGate = join(tempFolder(ofFile), 'gate');
     const limits = ['--max-body-bytes', `${MAX_BODY_BYTES}`, '--max-message-length', `${MAX_BODY_BYTES}`];
-    const [main, hasty] = await Promise.all([
+    const [main, hasty, guarded, limited] = await Promise.all([
       ConformanceServer.start([...limits, '--max-concurrency', `${MAX_CONCURRENCY}`], {
         env: { CONFORMANCE_CLOSED_GATE: closedGate },
       }),
       ConformanceServer.start(['--timeout', '0.3']),
+      ConformanceServer.start([], { env: { JUBAKO_API_KEYS: KEY } }),
+      ConformanceServer.start(['--rate-limit', '0.001', '--rate-limit-burst', '1']),
     ]);
-    servers = { main, hasty, closedGate };
+    servers = { main, hasty, guarded, limited, closedGate };
+    const { code } = await limited.door('API JSON').ask(ECHO, 1);
+    assert.equal(code, 'ok');
   }, LIMIT);
 
   for (const code of CODES) {
@@ -44,9 +50,15 @@ describe('failures as clients see them', () => {
         ...(await askEverywhere(main, { api: 'refuse', model: 'model.refuse' }, refusal)),
         ...(await askEverywhere(main, { api: 'refuse-in-model' }, refusal)),
       ];
-      assert.equal(heard.length, 5);
+      assert.equal(heard.length, 10);
       for (const each of heard) {
-        await isRow(main, code, each, /the secret is 42, says user code$/);
+        await isRow(
+          main,
+          code,
+          each,
+          { section: 'thrown', title: 'thrown by handler or model' },
+          /the secret is 42, says user code$/,
+        );
         if (CATALOGUE[code].internal !== true) continue;
         assert.ok(!each.told.seen.includes(SECRET), each.told.seen);
         const logged = main.primary.logs.filter(({ requestId }) => requestId === each.requestId);
@@ -64,23 +76,19 @@ describe('failures as clients see them', () => {
     assert.deepEqual([line['outcome'], line['status'], line['route']], ['NOT_FOUND', 12, '(unknown)']);
   });
 
-  // grpc-js refuses it before any code of ours: the status is right, `x-error-code` is missing (DECISIONS.md, 11).
-  test('gRPC message beyond maxMessageLength is answered RESOURCE_EXHAUSTED and counted TOO_LARGE', LIMIT, async () => {
-    const { main } = servers;
-    const requestId = 'too-large';
-    const path = '/inference.GRPCInferenceService/ModelInfer';
-    const told = await main.clients.wire(path, new Uint8Array(MAX_BODY_BYTES + 1), { requestId });
-    assert.equal(told.status, status.RESOURCE_EXHAUSTED, told.seen);
-    const line = await main.primary.nextLog({ event: 'request.finished', requestId });
-    assert.deepEqual([line['outcome'], line['route']], ['TOO_LARGE', path]);
+  test('caller with a key is let in at every door', LIMIT, async () => {
+    for (const headers of [{ authorization: `Bearer ${KEY}` }, { 'x-api-key': KEY }]) {
+      for (const { door, told } of await askEverywhere(servers.guarded, ECHO, 1, { headers })) {
+        assert.equal(told.code, 'ok', `${door}: ${told.seen}`);
+      }
+    }
   });
 
   for (const code of ROWS) {
-    for (const { title, message, provoke } of CAUSES[code]) {
+    for (const { title, message, at = 'main', provoke } of CAUSES[code]) {
       test(`${code} is answered by its row: ${title}`, LIMIT, async (t) => {
-        const { main, hasty } = servers;
-        const server = code === 'DEADLINE_EXCEEDED' ? hasty : main;
-        for (const heard of await provoke(servers, t)) await isRow(server, code, heard, message);
+        for (const heard of await provoke(servers, t))
+          await isRow(servers[at], code, heard, { section: 'causes', title }, message);
       });
     }
   }

@@ -64,6 +64,9 @@ export const toText = (bytes: Buffer): string => {
   return text;
 };
 
+/** What a client needs to send any bytes. */
+export const rawBytes = (text: string): Buffer => Buffer.from(text);
+
 export const pathOf = (name: string): string => `/bare.Bare/${name}`;
 
 export async function startBare(

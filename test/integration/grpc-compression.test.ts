@@ -51,7 +51,7 @@ async function ask(
   stream.on('response', (given) => {
     said = given;
   });
-  stream.on('trailers', (given) => {
+  stream.on('trailers', (given: http2.IncomingHttpHeaders) => {
     trailers = given;
   });
   const chunks: Buffer[] = [];

@@ -4,10 +4,10 @@ import http2 from 'node:http2';
 import { describe, test, type TestContext } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { status, type ServiceError } from '@grpc/grpc-js';
-import { rpcOf, unary } from '#dist/grpc/rpc.js';
+import { unary } from '#dist/grpc/rpc.js';
 import type { TracedCall } from '#dist/grpc/traced-call.js';
 import { MAX_UNREAD_BYTES, unreadAnswersOf, type UnreadAnswers } from '#dist/grpc/unread-answers.js';
-import { FLAG, FRAME, RawHttp2, callHeaders, frame, headerBlock } from '../support/http2-frames.js';
+import { FLAG, FRAME, RawHttp2, callHeaders, frame, headerBlock, headerFrames } from '../support/http2-frames.js';
 import { pathOf, startBare, toBytes, toText, type Bare, type BareMethod } from './grpc-bare-harness.js';
 
 // Each attack on one connection, while another client calls. What is sent is far more than what is let through.
@@ -31,8 +31,8 @@ function call(bare: Bare, text: string): Promise<string> {
   });
 }
 
-async function attack(t: TestContext, bare: Bare): Promise<RawHttp2> {
-  const raw = await RawHttp2.open(bare.port);
+async function attack(t: TestContext, bare: Bare, acknowledges = true): Promise<RawHttp2> {
+  const raw = await RawHttp2.open(bare.port, { acknowledges });
   t.after(() => {
     raw.socket.destroy();
   });
@@ -90,7 +90,6 @@ describe('a connection', () => {
           ? frame(FRAME.HEADERS, 0, 1, callHeaders(PATH))
           : frame(FRAME.CONTINUATION, 0, 1, headerBlock([[`x-${i}`, 'y'.repeat(100)]])),
     ],
-    ['SETTINGS frames', (): Buffer => frame(FRAME.SETTINGS, 0, 0, Buffer.of(0, 4, 0, 0, 255, 255))],
     ['empty DATA frames', (i: number): Buffer => (i === 0 ? openStream(0) : frame(FRAME.DATA, 0, 1))],
     ['WINDOW_UPDATE frames of nothing', (): Buffer => frame(FRAME.WINDOW_UPDATE, 0, 0, Buffer.alloc(4))],
   ] as const) {
@@ -103,31 +102,43 @@ describe('a connection', () => {
     });
   }
 
+  const ping = (): Buffer => frame(FRAME.PING, 0, 0, Buffer.alloc(8));
+
   test('that floods with PINGs and reads no answers is cut', async (t) => {
     const bare = await start(t);
     const raw = await attack(t, bare);
     raw.socket.pause();
-    const flood = raw.flood(MANY * 50, () => frame(FRAME.PING, 0, 0, Buffer.alloc(8)));
-    const sent = await whileServing(bare, flood);
+    const sent = await whileServing(bare, raw.flood(MANY * 50, ping));
     assert.ok(sent < MANY * 50, 'it could send all of it');
   });
 
-  test('that floods with PRIORITY frames costs nothing that lasts', async (t) => {
-    const bare = await start(t);
-    const raw = await attack(t, bare);
-    const flood = raw.flood(MANY, (i) => frame(FRAME.PRIORITY, 0, 2 * i + 1, Buffer.of(0, 0, 0, 0, 16)));
-    await whileServing(bare, flood);
-  });
-
-  for (const [title, more] of [
-    ['more than 128 headers', Array.from({ length: 200 }, (_, i) => [`x-${i}`, 'v'] as const)],
-    ['more than 16 KiB of headers', Array.from({ length: 3 }, (_, i) => [`x-${i}`, 'v'.repeat(5500)] as const)],
+  for (const [title, next] of [
+    ['PINGs', ping],
+    ['SETTINGS frames', (): Buffer => frame(FRAME.SETTINGS, 0, 0, Buffer.of(0, 4, 0, 0, 255, 255))],
+    ['PRIORITY frames', (i: number): Buffer => frame(FRAME.PRIORITY, 0, 2 * i + 1, Buffer.of(0, 0, 0, 0, 16))],
   ] as const) {
-    test(`is refused a call with ${title}, and keeps the others`, async (t) => {
+    test(`that floods with ${title} and reads the answers costs nothing that lasts`, async (t) => {
       const bare = await start(t);
       const raw = await attack(t, bare);
+      const before = process.memoryUsage().rss;
+      await whileServing(bare, raw.flood(MANY, next));
+      const grownBytes = process.memoryUsage().rss - before;
+      assert.ok(grownBytes < 100_000_000, `${grownBytes} bytes`);
+    });
+  }
+
+  const manyHeaders = Array.from({ length: 200 }, (_, i) => [`x-${i}`, 'v'] as const);
+  const longHeaders = Array.from({ length: 3 }, (_, i) => [`x-${i}`, 'v'.repeat(5500)] as const);
+  for (const [title, more, acknowledges] of [
+    ['more than 128 headers', manyHeaders, true],
+    ['more than 16 KiB of headers', longHeaders, true],
+    ['more than 16 KiB of headers, though it has not acknowledged that limit,', longHeaders, false],
+  ] as const) {
+    test(`is refused a call with ${title} and keeps the others`, async (t) => {
+      const bare = await start(t);
+      const raw = await attack(t, bare, acknowledges);
       const refused = raw.next(FRAME.RST_STREAM);
-      raw.socket.write(frame(FRAME.HEADERS, FLAG.END_HEADERS, 1, callHeaders(PATH, more).subarray(0, 16_384)));
+      raw.socket.write(headerFrames(1, callHeaders(PATH, more)));
       assert.equal((await refused).streamId, 1);
       const answer = raw.next(FRAME.HEADERS);
       raw.socket.write(openStream(1));
@@ -152,18 +163,15 @@ describe('answers that a client does not read', () => {
   let unread: UnreadAnswers | undefined;
   const LONG = 'x'.repeat(1_000_000);
 
-  /** Notes the account of the connection; `full` makes it full, `long` asks for an answer of 1 MB. */
+  /** Notes the account of the connection; `full` makes it full, `long` is answered by 1 MB. */
   const accounted: BareMethod = {
-    handler: (refuse) => (given, respond) => {
-      const { stream } = rpcOf(given).call as TracedCall;
-      unread = stream.session === undefined ? undefined : unreadAnswersOf(stream.session);
-      const answer = (text: string): string => {
+    handler: (refuse) =>
+      unary((text: string, rpc) => {
+        const { session } = (rpc.call as TracedCall).stream;
+        unread = session === undefined ? undefined : unreadAnswersOf(session);
         if (text === 'full') unread?.add(MAX_UNREAD_BYTES);
-        if (text === 'empty') unread?.add(-MAX_UNREAD_BYTES);
         return text === 'long' ? LONG : text;
-      };
-      unary(answer, refuse)(given as never, respond);
-    },
+      }, refuse),
   };
 
   test('beyond a limit are not kept: the call is QUEUE_FULL, until it reads again', async (t) => {

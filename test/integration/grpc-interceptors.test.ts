@@ -260,10 +260,10 @@ test('interceptors of a service run for the services of Jubako too, and a refuse
     },
   });
   const client = grpc.connect();
-  await client.call('ServerLive', {}, { metadata: { 'x-api-key': 'right' } });
+  await client.call('ServerMetadata', {}, { metadata: { 'x-api-key': 'right' } });
   const before = notes.length;
-  assert.ok(notes.includes('one metadata of /inference.GRPCInferenceService/ServerLive'));
-  await assert.rejects(client.call('ServerLive'));
+  assert.ok(notes.includes('one metadata of /inference.GRPCInferenceService/ServerMetadata'));
+  await assert.rejects(client.call('ServerMetadata'));
   assert.deepEqual(
     notes.slice(before).filter((note) => note.includes('metadata')),
     [],

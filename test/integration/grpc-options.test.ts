@@ -104,33 +104,51 @@ describe('reflection', () => {
 });
 
 describe('channelz', () => {
-  type Channelz = Client &
-    Record<'GetServers', (request: Message, done: (error: ServiceError | null, response: Message) => void) => void>;
-  const ask = (port: number, t: Parameters<typeof startGrpc>[0]): Promise<Message> => {
+  type Ask = (request: Message, done: (error: ServiceError | null, response: Message) => void) => void;
+  const ask = (
+    port: number,
+    t: Parameters<typeof startGrpc>[0],
+    method = 'GetServers',
+    request: Message = { start_server_id: 0, max_results: 0 },
+  ): Promise<Message> => {
     const packageDefinition = { 'grpc.channelz.v1.Channelz': getChannelzServiceDefinition() };
     const loaded = loadPackageDefinition(packageDefinition) as unknown as {
-      readonly grpc: {
-        readonly channelz: { readonly v1: { readonly Channelz: new (...given: unknown[]) => Channelz } };
-      };
+      readonly grpc: { readonly channelz: { readonly v1: { readonly Channelz: new (...given: unknown[]) => Client } } };
     };
     const client = new loaded.grpc.channelz.v1.Channelz(`localhost:${port}`, credentials.createInsecure());
     t.after(() => {
       client.close();
     });
     return new Promise((resolve, reject) => {
-      client.GetServers({ start_server_id: 0, max_results: 0 }, (error, response) => {
+      const call = (client as unknown as Readonly<Record<string, Ask>>)[method] as Ask;
+      call.call(client, request, (error, response) => {
         if (error === null) resolve(response);
         else reject(error);
       });
     });
   };
 
-  test('counts calls when it is on', async (t) => {
+  test('counts calls, and knows the connections that were handed in, when it is on', async (t) => {
     const grpc = await startGrpc(t, { config: { channelz: true } });
-    await grpc.connect().call('ServerLive');
+    const client = grpc.connect();
+    await client.call('ServerLive');
+    await client.call('ServerLive');
+    await assert.rejects(client.call('ModelReady', { name: 'nope' }));
     const { server: servers } = await ask(grpc.port, t);
-    const [server] = servers as [{ readonly data: Message }];
-    assert.ok(Number(server.data['calls_started']) >= 1);
+    const [server] = servers as [{ readonly ref: Message; readonly data: Message }];
+    assert.ok(Number(server.data['calls_started']) >= 4);
+    assert.equal(Number(server.data['calls_succeeded']), 2);
+    assert.equal(Number(server.data['calls_failed']), 1);
+
+    const serverId = { server_id: server.ref['server_id'], start_socket_id: 0, max_results: 0 };
+    const { socket_ref: sockets } = await ask(grpc.port, t, 'GetServerSockets', serverId);
+    const streams = await Promise.all(
+      (sockets as readonly Message[]).map(async ({ socket_id }) => {
+        const { socket } = await ask(grpc.port, t, 'GetSocket', { socket_id });
+        return Number((socket as { readonly data: Message }).data['streams_started']);
+      }),
+    );
+    assert.ok(streams.includes(3), `calls on each connection: ${streams.join(', ')}`);
   });
 
   test('is not served when it is off', async (t) => {

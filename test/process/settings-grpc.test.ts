@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
+import { connect as connectHttp2 } from 'node:http2';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { Client, credentials } from '@grpc/grpc-js';
@@ -81,6 +83,31 @@ describe('settings of gRPC', { concurrency: 2 }, () => {
     assert.equal(isAnswered, false);
     writeFileSync(release, '');
     await Promise.all([held, waiting]);
+  });
+
+  test('maxConnectionAge tells a client to go, and closes when its calls are answered', LIMIT, async (t) => {
+    const primary = startPrimary(t, ['serve', WORK, '--grpc', '--max-connection-age', '1']);
+    const session = connectHttp2(`http://${(await primary.ready()).grpc}`);
+    t.after(() => {
+      session.destroy();
+    });
+    await Promise.all([once(session, 'goaway'), once(session, 'close')]);
+  });
+
+  test('maxConnectionAgeGrace cuts the calls that are left then', LIMIT, async (t) => {
+    const age = ['--max-connection-age', '1', '--max-connection-age-grace', '1'];
+    const primary = startPrimary(t, ['serve', WORK, '--grpc', ...age]);
+    const client = connectGrpc(t, (await primary.ready()).grpc);
+    const release = join(tempFolder(t), 'release');
+    const cut = assert.rejects(client.inferJson('model.work', { id: 'held', until: release }), { code: 14 });
+    await primary.nextLog({ event: 'model.started', id: 'held' });
+    await cut;
+    const line = await primary.nextLog({
+      event: 'request.finished',
+      route: '/inference.GRPCInferenceService/ModelInfer',
+    });
+    assert.equal(line['outcome'], 'DRAINING');
+    writeFileSync(release, '');
   });
 
   test('maxMessageLength refuses a larger request', LIMIT, async (t) => {

@@ -91,20 +91,25 @@ export class RawHttp2 {
   readonly closed: Promise<void>;
   /** How many frames of each type have come. */
   readonly seen = new Map<number, number>();
+  readonly #acknowledges: boolean;
   #bytes = Buffer.alloc(0);
   #onFrame: ((frame: Frame) => void) | undefined;
 
-  static async open(port: number): Promise<RawHttp2> {
+  /** @param acknowledges - the settings of the server, which it goes by only then. */
+  static async open(port: number, { acknowledges = true } = {}): Promise<RawHttp2> {
     const socket = connect(port, '127.0.0.1');
     socket.on('error', () => undefined); // "close" follows
     await once(socket, 'connect');
     socket.write(PREFACE);
     socket.write(frame(FRAME.SETTINGS, 0, 0));
-    return new RawHttp2(socket);
+    const raw = new RawHttp2(socket, acknowledges);
+    await raw.next(FRAME.SETTINGS);
+    return raw;
   }
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, acknowledges: boolean) {
     this.socket = socket;
+    this.#acknowledges = acknowledges;
     this.closed = new Promise((resolve) => {
       socket.once('close', () => {
         resolve();
@@ -153,6 +158,8 @@ export class RawHttp2 {
       if (this.#bytes.length < end) return;
       const type = this.#bytes[3] ?? NaN;
       this.seen.set(type, this.count(type) + 1);
+      const isSettings = type === FRAME.SETTINGS && this.#bytes[4] === 0;
+      if (isSettings && this.#acknowledges) this.socket.write(frame(FRAME.SETTINGS, FLAG.ACK, 0));
       this.#onFrame?.({
         type,
         streamId: this.#bytes.readUInt32BE(5),

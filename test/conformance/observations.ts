@@ -1,0 +1,22 @@
+import { appendFileSync } from 'node:fs';
+import type { DoorName } from './door.js';
+
+// What the tests have seen at the doors, for the table in CONFORMANCE.md: scripts/conformance.mjs names the file.
+
+export type Section = 'answers' | 'refusals' | 'causes' | 'thrown';
+
+export interface Observation {
+  readonly section: Section;
+  /** Of the catalogue; empty for answers. */
+  readonly row: string;
+  readonly title: string;
+  readonly door: DoorName;
+  /** `same`, or the code of the failure. */
+  readonly answer: string;
+}
+
+/** Called after it was asserted. */
+export function observe(observation: Observation): void {
+  const file = process.env['CONFORMANCE_RECORD'];
+  if (file !== undefined) appendFileSync(file, `${JSON.stringify(observation)}\n`);
+}
