@@ -68,6 +68,8 @@ export default tseslint.config(
         window: 'readonly',
         AbortSignal: 'readonly',
         TextDecoder: 'readonly',
+        Response: 'readonly',
+        structuredClone: 'readonly',
       },
     },
   },

@@ -156,7 +156,7 @@ async function exchange(server, fuzz, bytes, wanted, stays) {
   };
   try {
     await connection.write(bytes);
-    if (stays) for (const _ of wanted) see(await connection.readAnswer('POST'));
+    if (stays) while (statuses.length < wanted.length) see(await connection.readAnswer('POST'));
     else {
       connection.end();
       while (!(await connection.isOver())) see(await connection.readAnswer('POST'));

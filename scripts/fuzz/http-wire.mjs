@@ -87,6 +87,14 @@ export class Connection {
     this.#socket.resetAndDestroy();
   }
 
+  /** Waits until so many bytes have come in all. */
+  async received(bytes) {
+    while (this.receivedBytes < bytes) {
+      if (this.isEnded) throw this.#endedEarly(`${bytes} bytes`);
+      await this.#more(`${bytes} bytes`);
+    }
+  }
+
   /** The next answer. @param method - of its request. @throws {WireError} */
   async readAnswer(method) {
     const lines = await this.#readHead();

@@ -1,5 +1,5 @@
 // Fuzzes a real server over HTTP: each operation from its own OpenAPI document, then what no client should do to a socket.
-//   node scripts/fuzz/http.mjs [--requests N] [--seed S] [--log FILE]        default: 2000 requests, a new seed
+//   node scripts/fuzz/http.mjs [--requests N] [--seed S] [--log FILE] [--long]   default: 2000, a new seed
 //   node scripts/fuzz/http.mjs --seed S --only N,M                           those that failed, alone, on one connection
 // Needs a build. What must hold stands in http-oracle.mjs and server.mjs.
 import { parseArgs } from 'node:util';
@@ -11,12 +11,13 @@ import { memoryCases } from './http-memory.mjs';
 import { Random } from './random.mjs';
 import { FuzzServer } from './server.mjs';
 
+const MIB = 2 ** 20;
 const MAX_BODY_BYTES = 512 * 1024;
 const LANES = 8;
 /** Memory of a worker may grow by this much between a fifth of the requests and all of them. */
-const MAX_GROWTH_BYTES = 160 * 1024 * 1024;
-/** Answers to probes are logged at this level. */
-const LOGS = ['--log-level', 'debug'];
+const MAX_GROWTH_BYTES = 160 * MIB;
+/** What a worker may have at any moment: with `--long` the bombs are bytes that were really sent, 220 MB of them at once. */
+const MAX_MEMORY_BYTES = { short: 800 * MIB, long: 2048 * MIB };
 const SHOWN_PROBLEMS = 20;
 /** Bytes of a request that failed, in what is printed. */
 const SHOWN_BYTES = 1500;
@@ -27,7 +28,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: `${Date.now() % 1e9}` },
     only: { type: 'string' },
     log: { type: 'string' },
-    'no-raw': { type: 'boolean', default: false },
+    long: { type: 'boolean', default: false },
   },
 });
 const SEED = Number(values.seed);
@@ -165,59 +166,77 @@ async function send(random, connection, { head, rest, ends }) {
 }
 
 const startedAtMs = performance.now();
-const server = await FuzzServer.start(
-  [
-    'scripts/fuzz/service.mjs',
-    '--api-workers',
-    '1',
-    '--max-body-bytes',
-    String(MAX_BODY_BYTES),
-    '--timeout',
-    '10',
-    ...LOGS,
-  ],
-  { logFile: values.log },
-);
-const workers = new Map(server.workers);
-const document = JSON.parse((await server.fetch('/docs.json')).body);
-const models = new Map();
-for (const name of document.paths['/v2/models/{name}'].parameters[0].schema.enum) {
-  models.set(name, JSON.parse((await server.fetch(`/v2/models/${name}`)).body));
-}
-const fuzz = new HttpFuzz(server, document, models);
-let early;
-if (values.only !== undefined) await fuzz.only(values.only.split(',').map(Number));
-else {
-  await fuzz.run(REQUESTS, (part) => {
-    if (part === 1) early = server.residentBytes();
-  });
-  if (!values['no-raw']) {
-    for (const run of [rawCases, memoryCases]) {
-      await run({ server, fuzz, random: new Random(SEED, 1e9), maxBodyBytes: MAX_BODY_BYTES, problems: fuzz.problems });
-    }
-  }
-  checkGrowth(early, server.residentBytes());
-}
-await server.checkIdle();
-await server.checkCounters();
-await server.checkLog();
-server.checkWorkers(workers);
-const memory = server.residentBytes();
-await server.stop();
-
-const problems = [...fuzz.problems, ...server.problems];
+const problems = [];
+const report = [];
+await fuzzOperations();
+if (values.only === undefined) await fuzzMemory();
 const seconds = ((performance.now() - startedAtMs) / 1000).toFixed(1);
-process.stdout.write(
-  `http: seed ${SEED}, ${fuzz.sent} requests to ${fuzz.targets} targets, answers ${JSON.stringify(fuzz.statuses)}, ` +
-    `memory ${Object.entries(memory).map(([name, bytes]) => `${name} ${Math.round(bytes / 2 ** 20)} MiB`)}, ${seconds} s\n`,
-);
+process.stdout.write(`http: seed ${SEED}, ${report.join('; ')}; ${seconds} s\n`);
 for (const problem of problems.slice(0, SHOWN_PROBLEMS)) process.stderr.write(`http: seed ${SEED}: ${problem}\n`);
 if (problems.length > SHOWN_PROBLEMS) process.stderr.write(`http: ${problems.length} problems\n`);
 if (problems.length > 0) process.exitCode = 1;
 
+async function fuzzOperations() {
+  await withServer(['--max-body-bytes', String(MAX_BODY_BYTES), '--timeout', '10'], async (server, fuzz) => {
+    if (values.only !== undefined) return fuzz.only(values.only.split(',').map(Number));
+    let early;
+    await fuzz.run(REQUESTS, (part) => {
+      if (part === 1) early = server.residentBytes();
+    });
+    checkGrowth(early, server.residentBytes());
+    await rawCases({ server, fuzz, problems });
+    report.push(`${fuzz.sent} requests to ${fuzz.targets} targets: ${JSON.stringify(fuzz.statuses)}`);
+    report.push(`memory ${said(server.residentBytes())}`);
+  });
+}
+
+/** With the limits that a server has where nobody sets any. */
+async function fuzzMemory() {
+  await withServer([], async (server, fuzz) => {
+    const limits = {
+      isLong: values.long,
+      maxBytes: MAX_MEMORY_BYTES[values.long ? 'long' : 'short'],
+      idleStreams: values.long ? 1000 : 200,
+    };
+    const { peaks, perStreamBytes } = await memoryCases({ server, fuzz, problems, ...limits });
+    if (values.long) process.stdout.write(`http: most memory of a worker: ${said(peaks)}\n`);
+    const most = Math.round(Math.max(...Object.values(peaks)) / MIB);
+    const each = Math.round(perStreamBytes / 1024);
+    report.push(`${fuzz.sent} bombs, ${limits.idleStreams} idle streams of ${each} KiB: at most ${most} MiB`);
+  });
+}
+
+async function withServer(args, work) {
+  const common = ['scripts/fuzz/service.mjs', '--api-workers', '1', '--log-level', 'debug'];
+  const server = await FuzzServer.start([...common, ...args], { logFile: values.log });
+  const workers = new Map(server.workers);
+  const document = JSON.parse((await server.fetch('/docs.json')).body);
+  const models = new Map();
+  for (const name of document.paths['/v2/models/{name}'].parameters[0].schema.enum) {
+    models.set(name, JSON.parse((await server.fetch(`/v2/models/${name}`)).body));
+  }
+  const fuzz = new HttpFuzz(server, document, models);
+  try {
+    await work(server, fuzz);
+    await server.checkIdle();
+    await server.checkCounters();
+    await server.checkLog();
+    server.checkWorkers(workers);
+  } finally {
+    await server.stop();
+  }
+  problems.push(...fuzz.problems, ...server.problems);
+}
+
+function said(bytesByName) {
+  return Object.entries(bytesByName)
+    .map(([name, bytes]) => `${name} ${Math.round(bytes / MIB)} MiB`)
+    .join(', ');
+}
+
 function checkGrowth(before, after) {
   for (const [name, bytes] of Object.entries(after)) {
     const grown = bytes - before[name];
-    if (grown > MAX_GROWTH_BYTES) fuzz.problems.push(`${name} has grown by ${Math.round(grown / 2 ** 20)} MiB`);
+    if (grown > MAX_GROWTH_BYTES) problems.push(`${name} has grown by ${Math.round(grown / MIB)} MiB`);
   }
 }

@@ -166,8 +166,7 @@ function mutateObject(random, value, keys) {
 }
 
 function without(value, key) {
-  const { [key]: _left, ...rest } = value;
-  return rest;
+  return Object.fromEntries(Object.entries(value).filter(([name]) => name !== key));
 }
 
 function oddValue(random, value) {
@@ -197,7 +196,7 @@ export function jsonText(random, value) {
     [6, () => text],
     [1, () => JSON.stringify(value, null, random.between(1, 4)) ?? 'null'],
     [1, () => `\n\t ${text}\r\n`],
-    [1, () => text.replace(/[^\x00-\x7f]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`)],
+    [1, () => text.replace(/[\u0080-\uffff]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`)],
   ])();
 }
 

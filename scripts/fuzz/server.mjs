@@ -46,7 +46,7 @@ export class FuzzServer {
   }
 
   async #start(args, logFile, mayFail) {
-    this.#logFile = logFile === undefined ? undefined : createWriteStream(logFile);
+    this.#logFile = logFile === undefined ? undefined : createWriteStream(logFile, { flags: 'a' });
     const env = { PATH: process.env.PATH, HOME: process.env.HOME, JUBAKO_RUNTIME_DIR: this.#folder, ...this.env };
     const common = ['--host', '127.0.0.1', '--port', '0', '--log-format', 'json'];
     this.#child = spawn(process.execPath, [join(ROOT, 'dist/primary.js'), 'serve', ...args, ...common], {

@@ -256,7 +256,7 @@ const ROWS: { readonly [Name in SettingName]: Row<ServerConfig[Name]> } = {
     commands: [SERVE, GRPC],
   },
   maxConcurrentStreams: {
-    doc: 'Calls in flight on one gRPC connection; 0 = no limit.',
+    doc: 'Calls in flight on one gRPC connection; 0 = 4096, more than any client needs and few enough to hold.',
     format: formats.integer('N', 0, MAX_INT32),
     default: 0,
     commands: [SERVE, GRPC],

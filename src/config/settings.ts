@@ -52,7 +52,7 @@ export interface ServerConfig {
   readonly grpcWorkers: number | null;
   readonly reflection: boolean;
   readonly channelz: boolean;
-  /** 0 = no limit. */
+  /** 0 = 4096. */
   readonly maxConcurrentStreams: number;
   /** -1 = no limit. */
   readonly maxMessageLength: number;

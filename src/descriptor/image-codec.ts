@@ -72,7 +72,15 @@ function unreadable(type: ImageType | undefined, bytes: Uint8Array, { mediaTypes
   return new JubakoError('UNSUPPORTED_MEDIA', `Cannot read an image of ${given}: wanted ${mediaTypes.join(' or ')}`);
 }
 
-/** @param mediaType - one that `image()` gives. */
+/** Most pixels of a side in each format that has such a limit; PNG has none that anything else would not reach before. */
+const MAX_SIDE: Readonly<Record<string, number>> = { 'image/webp': 16_383, 'image/jpeg': 65_500 };
+
+/** A media type that can hold the image: `mediaType`, or PNG where that cannot. */
+export function encodedAs({ shape: [height = 0, width = 0] }: Tensor<'uint8'>, mediaType: string): string {
+  return Math.max(height, width) > (MAX_SIDE[mediaType] ?? Infinity) ? 'image/png' : mediaType;
+}
+
+/** @param mediaType - one that can hold it. */
 export async function encodeImage(image: Tensor<'uint8'>, mediaType: string): Promise<Uint8Array> {
   const [height = 0, width = 0, channels = 0] = image.shape;
   const raw = { width, height, channels: channels as ImageSpec['channels'] };

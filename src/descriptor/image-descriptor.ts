@@ -2,7 +2,7 @@ import { JubakoError } from '../errors.js';
 import { formatShape, isTensor, type Tensor } from '../tensor/index.js';
 import { decodeBase64, encodeBase64 } from './base64.js';
 import type { BlobLike, ClientAs, Descriptor, ImageSpec, Media, MediaForm } from './descriptor.js';
-import { decodeImage, encodeImage, loadSharp, tooManyPixels } from './image-codec.js';
+import { decodeImage, encodedAs, encodeImage, loadSharp, tooManyPixels } from './image-codec.js';
 import { IMAGE_TYPES, isImageType } from './image-formats.js';
 import { isRecord, refuseKeys } from './json-object.js';
 import { parseLimit, refuseMediaType } from './media-type.js';
@@ -13,7 +13,10 @@ export interface ImageOptions {
   readonly channels?: 1 | 3 | 4;
   /** What is read: of `image/png`, `image/jpeg`, `image/webp`, `image/gif`, `image/avif`, `image/tiff`. Default: the first three. */
   readonly mediaTypes?: readonly string[];
-  /** What is written where the client has no wish: `image/png`, `image/jpeg` or `image/webp`. Default `image/png`. */
+  /**
+   * What is written where the client has no wish: `image/png`, `image/jpeg` or `image/webp`. Default `image/png`, which also
+   * stands in for the others where an image is too long for them: 65,500 pixels a side, 16,383 in WebP.
+   */
   readonly mediaType?: string;
   /** Width times height; more is refused before it is decoded. Default 33,554,432, which take 96 MiB as RGB. */
   readonly maxPixels?: number;
@@ -90,7 +93,7 @@ class ImageDescriptor implements Descriptor<ImageTensor, ImageSpec> {
   }
 
   async toJson(value: ImageTensor): Promise<unknown> {
-    const { mediaType } = this.spec;
+    const mediaType = encodedAs(value, this.spec.mediaType);
     return { mediaType, data: encodeBase64(await encodeImage(value, mediaType)) };
   }
 
@@ -113,7 +116,8 @@ class ImageDescriptor implements Descriptor<ImageTensor, ImageSpec> {
     return decodeImage(bytes, this.spec);
   }
 
-  async #write(value: ImageTensor, mediaType: string): Promise<Media> {
+  async #write(value: ImageTensor, wanted: string): Promise<Media> {
+    const mediaType = encodedAs(value, wanted);
     return { mediaType, bytes: await encodeImage(value, mediaType) };
   }
 }

@@ -66,11 +66,7 @@ export function jubakoService(options: BentoServiceOptions): UntypedServiceImple
   const { service, invoker, admission, refuse } = options;
 
   async function* callStream(request: CallRequest, rpc: Rpc): AsyncGenerator<CallResponse, void, undefined> {
-    let leave = (): void => undefined;
-    const over = new Promise<void>((resolve) => {
-      leave = resolve;
-    });
-    void admission.guard((until: Promise<void>) => until)(over, rpc);
+    const leave = admission.enter();
     try {
       const { name, api } = find(service, request);
       const { output } = api;

@@ -19,7 +19,7 @@ export function createForeignContext(invoker: Invoker): GrpcServiceContext {
 /** Ends with the call; and where its limits end it first, the call is answered with that. */
 function open(rpc: Rpc, invoker: Invoker): HandlerContext {
   if (rpc.isOver) throw new JubakoError('CLIENT_GONE', `Cannot work for ${rpc.route}: the call is over`);
-  const opened = invoker.open(rpc);
+  const opened = invoker.open(rpc, rpc.isStreaming);
   const limits: CancelTarget = {
     onCancel: (reason) => rpc.call?.end(reason),
   };

@@ -25,6 +25,7 @@ export function adaptHandler(handler: UntypedHandleCall, isUnary: boolean, refus
   const given = handler as Handler;
   const adapted: Handler = (call, respond) => {
     const rpc = rpcOf(call);
+    rpc.isStreaming = !isUnary;
     const toStatus = (thrown: unknown, trailer?: Metadata): StatusObject => statusOf(thrown, trailer, rpc, refuse);
     if (!isUnary) watchErrors(call, rpc, toStatus);
     if (respond === undefined) {

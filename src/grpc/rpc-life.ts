@@ -41,6 +41,8 @@ export class Rpc implements CallContext {
   /** The call of grpc-js; undefined until it is there. */
   call: CallControl | undefined;
   isOver = false;
+  /** Of a service of the user: messages of one side or both come one after another. */
+  isStreaming = false;
   /** What a service of the user has asked for. */
   handlerContext: HandlerContext | undefined;
   /** Set by a handler that has answers to give before its call may be ended by this side. */

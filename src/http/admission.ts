@@ -68,19 +68,22 @@ export class Admission implements Holding {
   }
 
   /**
-   * Takes memory for more of a body that came compressed, until the exchange leaves.
-   * @throws {JubakoError} QUEUE_FULL - others have it.
+   * Of an exchange whose body came compressed: takes memory for more of it, until the exchange leaves, and throws QUEUE_FULL
+   * where others have it. Undefined: its body did not.
    */
-  inflate(exchange: Exchange, bytes: number): void {
-    const limit = INFLATED_BODIES * this.#maxBodyBytes;
-    if (this.#inflatedBytes + bytes > limit) {
-      throw new JubakoError(
-        'QUEUE_FULL',
-        `Cannot decompress the body: those of other requests have become ${this.#inflatedBytes} bytes, of at most ${limit}`,
-      );
-    }
-    exchange.inflatedBytes += bytes;
-    this.#inflatedBytes += bytes;
+  inflation(exchange: Exchange): ((bytes: number) => void) | undefined {
+    if (exchange.coding === undefined) return undefined;
+    return (bytes) => {
+      const limit = INFLATED_BODIES * this.#maxBodyBytes;
+      if (this.#inflatedBytes + bytes > limit) {
+        throw new JubakoError(
+          'QUEUE_FULL',
+          `Cannot decompress the body: those of all requests have become ${this.#inflatedBytes} bytes, of at most ${limit}`,
+        );
+      }
+      exchange.inflatedBytes += bytes;
+      this.#inflatedBytes += bytes;
+    };
   }
 
   #enter(exchange: Exchange): void {

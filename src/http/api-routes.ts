@@ -84,7 +84,8 @@ class ApiRoute {
   async serve(exchange: Exchange): Promise<void> {
     this.#admission.started(exchange);
     try {
-      const body = await readBody(exchange.request, this.#maxBodyBytes, exchange.coding);
+      const { coding, request } = exchange;
+      const body = await readBody(request, this.#maxBodyBytes, coding, this.#admission.inflation(exchange));
       if (exchange.isEnded || exchange.form === undefined) return;
       const call = this.#callOf(exchange, exchange.form.read(body));
       const answers = this.#answers;

@@ -12,7 +12,8 @@ const PROBES_AFTER_MS: readonly number[] = [0, 10, 100, 1_000];
 /**
  * A connection that speaks HTTP (with TLS: after the handshake), and the exchanges on it.
  * N1 A client that ends its half waits for its answers, or has gone: both look the same until something is sent to it. So
- *    something is, as long as its answer isn't; where an answer goes on and on already, it has gone.
+ *    something is, as long as its answer isn't; where an answer goes on and on already, it has gone. Once a stream has begun
+ *    behind the end, its head was sent: if nobody is left to take it, a write of no bytes fails.
  */
 export class Connection {
   readonly socket: Socket;
@@ -67,7 +68,13 @@ export class Connection {
   clientEnded(): void {
     this.#hasClientEnded = true;
     this.last?.clientEnded();
-    this.#probe();
+    if (this.#open[0]?.isStreaming === true) this.socket.destroySoon();
+    else this.#probe();
+  }
+
+  /** The head of an answer of unknown length was sent. */
+  streamBegun(): void {
+    if (this.#hasClientEnded) this.#probe();
   }
 
   /** The socket has closed. */
@@ -92,12 +99,11 @@ export class Connection {
     clearTimeout(this.#probing);
     const [first] = this.#open;
     if (first === undefined || first.isTunnel) return;
-    if (first.isStreaming) this.socket.destroySoon();
-    if (!first.isUnanswered) return;
+    if (!first.isUnanswered && !first.isStreaming) return;
     this.#probing = setTimeout(
       () => {
         first.probe();
-        if (first.isUnanswered) this.#probe(count + 1);
+        this.#probe(count + 1);
       },
       PROBES_AFTER_MS[count] ?? PROBES_AFTER_MS.at(-1),
     ).unref();

@@ -153,12 +153,14 @@ export class Exchange implements StreamedExchange {
   }
 
   /**
-   * Sends what a client that waits leaves aside, and what a connection that was closed altogether refuses.
+   * Sends what a client that waits leaves aside, and what a connection that was closed altogether refuses: no bytes at all
+   * where the head was sent, since they would be of its body.
    * @see https://www.rfc-editor.org/rfc/rfc9110#section-15.2.1
    */
   probe(): void {
     if (this.isTunnel) return;
-    if (this.isUnanswered && this.request.httpVersion !== '1.0') this.#response.writeContinue(); // 1.0 knows no interim answers
+    if (this.isStreaming) this.#response.socket?.write('');
+    else if (this.isUnanswered && this.request.httpVersion !== '1.0') this.#response.writeContinue(); // 1.0 knows no interim answers
   }
 
   /** Writes `bytes` to the connection behind this answer, which is the last. */
@@ -204,6 +206,7 @@ export class Exchange implements StreamedExchange {
     if (!this.isUnanswered) return undefined;
     this.#writeHead(200, type, undefined, more);
     this.#stream = new StreamedAnswer(this, this.#response);
+    this.#connection.streamBegun();
     return this.#stream;
   }
 

@@ -15,7 +15,7 @@ import { TrackedResponse, exchangeOf, type Exchange } from './exchange.js';
 import { isInferencePath } from './inference-error.js';
 import { addInferenceRoutes } from './inference-routes.js';
 import { addInfraRoutes } from './infra-routes.js';
-import { faultOf } from './malformed-request.js';
+import { faultOf, framingFaultOf } from './malformed-request.js';
 import { Mounts } from './mounts.js';
 import { addPlugins, adoptUpgrades, closePlugins, pluginAbilities, pluginsOf } from './plugins.js';
 import { addSwaggerUi } from './swagger-ui.js';
@@ -116,9 +116,10 @@ function createNodeServer({ options, connections, upgrades, route }: NodeServerO
   const begin = (request: IncomingMessage, response: TrackedResponse): Exchange | undefined => {
     const exchange = connections.begin(request, response);
     if (cors?.begin(exchange) === true) return undefined;
-    const fault = faultOf(request);
+    const framingFault = framingFaultOf(request);
+    if (framingFault !== undefined) response.shouldKeepAlive = false; // what follows may be anything
+    const fault = framingFault ?? faultOf(request);
     if (fault === undefined) return exchange;
-    if (request.headers['transfer-encoding'] !== undefined) response.shouldKeepAlive = false; // where it ends is unsure
     exchange.fail(new JubakoError('INVALID_INPUT', fault));
     return undefined;
   };

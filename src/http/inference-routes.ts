@@ -104,7 +104,7 @@ function addInferRoutes(app: FastifyInstance, open: OpenInference, options: Infe
   const { maxBodyBytes } = server.config;
   const infer: Serve = async (exchange, { name, version = '' }) => {
     const { request, requestId, coding } = exchange;
-    const body = await readBody(request, maxBodyBytes, coding);
+    const body = await readBody(request, maxBodyBytes, coding, admission.inflation(exchange));
     if (exchange.isEnded) return;
     const model = open.find(name, version);
     const asked = readInferRequest(model, { name, version }, request.headers, body);

@@ -35,7 +35,9 @@ export function schemaOf(side: Side, spec: DescriptorSpec | ItemSpec, place: str
     case 'file':
       return fileSchema(side, spec);
     case 'image':
-      return side === 'input' ? { anyOf: [BASE64, imageSchema(spec.mediaTypes)] } : imageSchema([spec.mediaType]);
+      return side === 'input'
+        ? { anyOf: [BASE64, imageSchema(spec.mediaTypes)] }
+        : imageSchema([...new Set([spec.mediaType, 'image/png'])]);
     case 'table':
       return tableSchema(side, spec);
     case 'multipart':

@@ -65,17 +65,23 @@ export class Body {
 
 /**
  * Reads a request to its end.
+ * @param inflate - told of each piece that comes out of a compressed body; what it throws ends the reading.
  * @throws {JubakoError} TOO_LARGE - more than `maxBytes` have come (B1); INVALID_INPUT - the request breaks off, or is not
- * compressed as it says.
+ * compressed as it says; what `inflate` throws.
  */
-export function readBody(request: IncomingMessage, maxBytes: number, coding?: ContentCoding): Promise<Body> {
+export function readBody(
+  request: IncomingMessage,
+  maxBytes: number,
+  coding?: ContentCoding,
+  inflate?: (bytes: number) => void,
+): Promise<Body> {
   return new Promise((resolve, reject) => {
     if (request.destroyed) {
       reject(brokenOff(new Error('the connection has closed')));
       return;
     }
     if (coding === undefined) readPlain(request, maxBytes, resolve, reject);
-    else readCoded(request, maxBytes, coding, resolve, reject);
+    else readCoded(request, { maxBytes, coding, inflate }, resolve, reject);
   });
 }
 
@@ -106,10 +112,15 @@ function readPlain(request: IncomingMessage, maxBytes: number, resolve: Resolve,
   request.on('data', onData).on('end', onEnd).on('error', onError);
 }
 
+interface CodedOptions {
+  readonly maxBytes: number;
+  readonly coding: ContentCoding;
+  readonly inflate: ((bytes: number) => void) | undefined;
+}
+
 function readCoded(
   request: IncomingMessage,
-  maxBytes: number,
-  coding: ContentCoding,
+  { maxBytes, coding, inflate }: CodedOptions,
   resolve: Resolve,
   reject: Reject,
 ): void {
@@ -117,8 +128,13 @@ function readCoded(
   let receivedBytes = 0;
   const decompressor = new Decompressor(coding, {
     onData(chunk) {
-      if (body.byteLength + chunk.byteLength <= maxBytes) body.add(chunk);
-      else fail(bodyTooLarge(maxBytes));
+      try {
+        if (body.byteLength + chunk.byteLength > maxBytes) throw bodyTooLarge(maxBytes);
+        inflate?.(chunk.byteLength);
+        body.add(chunk);
+      } catch (thrown) {
+        fail(JubakoError.from(thrown));
+      }
     },
     onEnd() {
       detach();

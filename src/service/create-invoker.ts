@@ -91,9 +91,10 @@ class ServiceInvoker implements Invoker {
     });
   }
 
-  open(call: CallContext): OpenCall {
+  open(call: CallContext, isStream = false): OpenCall {
     const nowMs = performance.now();
-    const deadlineAtMs = nearerDeadline(call, this.#timeoutMs, nowMs);
+    const limitMs = isStream ? this.#streamLimits.wholeMs : this.#timeoutMs;
+    const deadlineAtMs = nearerDeadline(call, limitMs, nowMs);
     refuseLate(call, deadlineAtMs - nowMs);
     const runners = this.#runnersOf(call, deadlineAtMs === Infinity ? undefined : deadlineAtMs);
     const end = (): void => {

@@ -43,8 +43,11 @@ export interface Invoker {
   callRunner(call: RunnerCall): Promise<unknown>;
   /** For a method that streams. */
   streamRunner(call: RunnerCall): AsyncIterableIterator<unknown>;
-  /** For routes and RPCs that the service brings itself: what a handler gets, under the limits of a call. */
-  open(call: CallContext): OpenCall;
+  /**
+   * For routes and RPCs that the service brings itself: what a handler gets, under the limits of a call.
+   * @param isStream - the limit is that of whole streams.
+   */
+  open(call: CallContext, isStream?: boolean): OpenCall;
 }
 
 /** A request that the user's own code answers. */

@@ -162,15 +162,15 @@ export const CAUSES: Readonly<Record<ErrorCode, readonly Cause[]>> = {
   QUEUE_FULL: [
     {
       title: 'queue of a runner that is full',
-      message: /2 rows wait already|as much work as it takes/,
+      message: /2 rows wait already/,
       provoke: fillQueue,
     },
-    { title: 'as many requests as maxConcurrency allows', message: /the limit is 6|limit of 6/, provoke: fillWorkers },
+    { title: 'as many requests as maxConcurrency allows', message: /limit of 10/, provoke: fillWorkers },
   ],
   DEADLINE_EXCEEDED: [
     {
       title: 'handler that takes longer than the setting timeout',
-      message: /the deadline has passed/,
+      message: /the deadline/,
       at: 'hasty',
       provoke: ({ hasty }, t) => askEverywhere(hasty, HOLD, neverDone(t)),
     },

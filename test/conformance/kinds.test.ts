@@ -79,14 +79,13 @@ describe('values of every kind', () => {
       const leaving = new AbortController();
       const requestId = nextRequestId('leaves');
       const told = door.ask(STALL, 1, { requestId, signal: leaving.signal }).catch(() => undefined);
-      console.error(door.name);
       await server.primary.nextLog({ event: 'stall.waits' });
-      console.error('w');
+
       leaving.abort();
       await told;
-      console.error('t');
+
       await server.primary.nextLog({ event: 'stall.ends' });
-      console.error('e');
+
       const wanted = door.protocol === 'http' ? 499 : status.CANCELLED;
       await isLogged(server, 'CLIENT_GONE', { door: door.name, protocol: door.protocol, requestId }, wanted);
       const title = 'stream: client that leaves, as the log has it';

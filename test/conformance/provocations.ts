@@ -30,7 +30,8 @@ export interface Servers {
 }
 
 export const MAX_BODY_BYTES = 65_536;
-export const MAX_CONCURRENCY = 6;
+/** More than the doors of one protocol, and what fills a queue. */
+export const MAX_CONCURRENCY = 10;
 
 export const HOLD: Target = { api: 'hold', model: 'held.hold' };
 export const HOLD_IN_MODEL: Target = { api: 'hold-in-model', model: 'held.hold' };

@@ -209,7 +209,7 @@ describe('contextOf', () => {
     assert.equal((await failed).code, status.CANCELLED);
   });
 
-  test('carries the deadline of the client, and the setting timeout answers a handler that ignores it', async (t) => {
+  test('carries the deadline of the client, and the settings timeout and streamTimeout answer a handler that ignores them', async (t) => {
     let deadlineAtMs: number | undefined;
     const { grpc, client } = await start(
       t,
@@ -226,6 +226,7 @@ describe('contextOf', () => {
       }),
       {
         timeoutMs: 100,
+        streamTimeoutMs: 100,
         transport: {
           call: (call) => {
             deadlineAtMs = call.deadlineAtMs;

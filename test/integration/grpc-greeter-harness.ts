@@ -78,6 +78,7 @@ export interface Started {
 
 export interface StartOptions {
   readonly timeoutMs?: number;
+  readonly streamTimeoutMs?: number;
   readonly transport?: Partial<RunnerTransport>;
   readonly extension?: Partial<GrpcExtension>;
   readonly reflection?: boolean;
@@ -86,7 +87,7 @@ export interface StartOptions {
 export async function start(
   t: TestContext,
   implementation: (context: GrpcServiceContext) => UntypedServiceImplementation,
-  { timeoutMs = 0, transport = {}, extension = {}, reflection = false }: StartOptions = {},
+  { timeoutMs = 0, streamTimeoutMs = 0, transport = {}, extension = {}, reflection = false }: StartOptions = {},
 ): Promise<Started> {
   const file = greeterFile(t);
   const grpc: GrpcExtension = {
@@ -97,7 +98,7 @@ export async function start(
   const invoker = createInvoker({
     service,
     timeoutMs,
-    streamLimits: { firstMs: 0, idleMs: 0, wholeMs: 0 },
+    streamLimits: { firstMs: 0, idleMs: 0, wholeMs: streamTimeoutMs },
     transport: {
       call: ({ input }) => Promise.resolve(2 * (input as number)),
       stream: () => {

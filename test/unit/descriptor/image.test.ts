@@ -172,6 +172,24 @@ for (const channels of [1, 3, 4] as const) {
   });
 }
 
+for (const [mediaType, longest] of [
+  ['image/webp', 16_383],
+  ['image/jpeg', 65_500],
+] as const) {
+  test(`image() writes PNG where an image is too long for ${mediaType}`, async () => {
+    const described = image({ channels: 3, mediaType });
+    const ofLength = (length: number): ImageTensor =>
+      new Tensor('uint8', [1, length, 3], new Uint8Array(3 * length)) as ImageTensor;
+    const fits = ofLength(longest);
+    const tooLong = ofLength(longest + 1);
+    assert.equal((await described.media?.write(fits, mediaType))?.mediaType, mediaType);
+    const media = await described.media?.write(tooLong, mediaType);
+    assert.equal(media?.mediaType, 'image/png');
+    assert.deepEqual(await described.media?.read(media), tooLong);
+    assert.deepEqual(await described.fromJson(await described.toJson(tooLong)), tooLong);
+  });
+}
+
 for (const [what, value] of [
   ['bytes', new Uint8Array(12)],
   ['floats', tensorOf('float32', [2, 2, 3], RGB)],

@@ -254,3 +254,26 @@ test('open gives what a handler gets, and ends the streams that were opened with
   opened.end();
   assert.equal(await source.ended, 'CLIENT_GONE');
 });
+
+test('open limits a stream by the limit of whole streams, and anything else by that of calls', async () => {
+  const limits = { firstMs: 0, idleMs: 0, wholeMs: 5 };
+  const transport: RunnerTransport = {
+    call: () => assert.fail('no call was expected'),
+    stream: () => assert.fail('no stream was expected'),
+  };
+  const shortCalls = createInvoker({ service, timeoutMs: 5, streamLimits: NO_LIMITS, transport });
+  const shortStreams = createInvoker({ service, timeoutMs: 0, streamLimits: limits, transport });
+  for (const [of, isStream] of [
+    [shortCalls, false],
+    [shortStreams, true],
+  ] as const) {
+    const { context } = of.open(call(''), isStream);
+    await new Promise((resolve) => {
+      context.signal.addEventListener('abort', resolve);
+    });
+    assert.equal((context.signal.reason as JubakoError).code, 'DEADLINE_EXCEEDED');
+  }
+  const unlimited = shortCalls.open(call(''), true);
+  assert.equal(unlimited.context.signal.aborted, false);
+  unlimited.end();
+});
