@@ -88,7 +88,7 @@ export class Rpcs {
     for (const [model, { inputs }] of this.#models) {
       const make = (random) => ModelInfer.requestSerialize(inferRequest(random, model, inputs));
       const { path, responseDeserialize: decode } = ModelInfer;
-      this.#push({ path, name: 'ModelInfer', make: (random) => [make(random)], decode });
+      if (!model.endsWith('.count')) this.#push({ path, name: 'ModelInfer', make: (random) => [make(random)], decode });
       this.#push({
         path: ModelStreamInfer.path,
         name: 'ModelStreamInfer',
@@ -138,13 +138,13 @@ function dataframeOf(random, columns) {
 }
 
 function toValue(json) {
-  if (json === null || json === undefined) return { null_value: 'NULL_VALUE' };
-  if (typeof json === 'number') return { number_value: json };
-  if (typeof json === 'string') return { string_value: json };
-  if (typeof json === 'boolean') return { bool_value: json };
-  if (Array.isArray(json)) return { list_value: { values: json.map(toValue) } };
+  if (json === null || json === undefined) return { nullValue: 'NULL_VALUE' };
+  if (typeof json === 'number') return { numberValue: json };
+  if (typeof json === 'string') return { stringValue: json };
+  if (typeof json === 'boolean') return { boolValue: json };
+  if (Array.isArray(json)) return { listValue: { values: json.map(toValue) } };
   return {
-    struct_value: { fields: Object.fromEntries(Object.entries(json).map(([key, value]) => [key, toValue(value)])) },
+    structValue: { fields: Object.fromEntries(Object.entries(json).map(([key, value]) => [key, toValue(value)])) },
   };
 }
 
@@ -159,7 +159,7 @@ function inferRequest(random, model, inputs) {
     const { shape, data, ...tensor } = isDocument
       ? { shape: [rows], data: documents() }
       : tensorOf(random, { dtype, shape: pattern }, rows);
-    if (!isRaw) return { name, datatype, shape, contents: { [CONTENTS[dtype]]: plainElements(dtype, data) } };
+    if (!isRaw) return { name, datatype, shape, contents: { [CONTENTS[dtype]]: contentsOf(dtype, data) } };
     raw.push(dtype === 'string' ? withLengths(data) : Buffer.from(bytesOf({ ...tensor, shape, data })));
     return { name, datatype, shape };
   });
@@ -167,8 +167,11 @@ function inferRequest(random, model, inputs) {
   return { model_name: model, id: random.text(6), inputs: list, raw_input_contents: raw, parameters };
 }
 
+function contentsOf(dtype, data) {
+  return dtype === 'string' ? Array.from(data, (text) => Buffer.from(text)) : plainElements(dtype, data);
+}
+
 function plainElements(dtype, data) {
-  if (dtype === 'string') return Array.from(data, (text) => Buffer.from(text)).map((bytes) => bytes.toString());
   return Array.from(data, (element) => {
     if (dtype === 'bool') return element === 1;
     return typeof element === 'bigint' ? element.toString() : element;

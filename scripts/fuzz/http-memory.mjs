@@ -2,7 +2,7 @@
 // M1 While all of them are there at once, each other request is answered, and the worker keeps within its limit.
 import { gzipSync } from 'node:zlib';
 import { Connection } from './http-wire.mjs';
-import { BOMB, BROTLI_BOMB, DEFLATE_BOMB, writeForm } from './http-requests.mjs';
+import { BOMB, BROTLI_BOMB, DEFLATE_BOMB, writeForm } from './http-bodies.mjs';
 import { pngBomb } from './pictures.mjs';
 
 const MIB = 2 ** 20;

@@ -1,5 +1,6 @@
 // What an answer must be, whatever was asked.
-// O1 Its status is documented for the operation; a sound request is answered 200. O2 A client's fault is never a 5xx.
+// O1 Its status is documented for the operation; a sound request is answered 200. O2 A client's fault is never a 5xx, but for a
+//    request that is more than a queue takes.
 // O3 A body of a 200 is what the document says of its content type. O4 An error has the form of the catalogue, with the id.
 // O5 The connection closes where the answer says so, and is of use otherwise.
 import { Ajv2020 } from 'ajv/dist/2020.js';
@@ -96,8 +97,9 @@ export class Oracle {
     if (documented === undefined) return void faults.push(`content type ${given} is not documented`);
     if (answer.isCut) return void faults.push('the answer breaks off');
     try {
-      // What is `*/*` may be called an image or a text, and be none.
-      if (exact !== undefined) await this.#read(type, given, body, documented);
+      // What may be of any type may be called an image or a text, and be none.
+      const isFile = request.target.operation['x-jubako']?.output.kind === 'file';
+      if (exact !== undefined && !isFile) await this.#read(type, given, body, documented);
     } catch (thrown) {
       faults.push(`the body is no ${given}: ${thrown.message}: ${body.toString('latin1', 0, 200)}`);
     }

@@ -183,19 +183,19 @@ export class FuzzServer {
     await this.until(() => `clients and log differ: ${differences.slice(0, 10).join('; ')}`, look);
   }
 
-  /** Nothing is worked on, and no connection is open but the one that asks. */
-  async checkIdle() {
+  /** Nothing is worked on, and no connection is open but the one that asks, and `grpc` others. */
+  async checkIdle(grpc = 0) {
     let left = [];
     const look = async () => {
       const text = await this.metrics();
       left = text.split('\n').filter((line) => {
         const [, name, labels, value] = /^(jubako_\w+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? [];
         if (name === 'jubako_requests_in_progress' || name === 'jubako_runner_queue_rows') return value !== '0';
-        return name === 'jubako_connections' && Number(value) > (labels.includes('grpc') ? 0 : 1);
+        return name === 'jubako_connections' && Number(value) > (labels.includes('grpc') ? grpc : 1);
       });
       return left.length === 0;
     };
-    await this.until(() => `something is left: ${left.join('; ')}`, look);
+    return this.until(() => `something is left: ${left.join('; ')}`, look);
   }
 
   /** S2 */

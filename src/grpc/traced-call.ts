@@ -126,6 +126,7 @@ export class TracedCall extends ServerInterceptingCall implements Listener, Call
 
   override sendStatus(given: ForeignStatus): void {
     if (this.#rpc.isAnswered) return; // T1
+    if (given.code === status.OK && !this.#hasSentMetadata) this.sendMetadata(new Metadata()); // a stream of nothing
     this.#rpc.isAnswered = true;
     this.#sendToClient(isComplete(given) ? given : completeStatus(given, this.#rpc.requestId));
   }

@@ -78,7 +78,7 @@ function parseLine(text: string): CaseLine | undefined {
   }
 }
 
-/** For the page that scripts/conformance.mjs writes. */
+/** For the page that scripts/conformance/write.mjs writes. */
 function record(line: CaseLine): void {
   const file = process.env['CLIENTS_RECORD'];
   if (file !== undefined) appendFileSync(file, `${JSON.stringify(line)}\n`);

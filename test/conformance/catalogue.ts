@@ -112,7 +112,7 @@ export async function isRow(
   else if (retryAfter === undefined) assert.equal(told.retryAfter, undefined, where);
   else assert.match(told.retryAfter ?? '', retryAfter, where);
   await isLogged(server, code, heard, wanted);
-  observe({ section, row: code, title, door, answer: told.code });
+  observe({ section, row: code, title, door, status: told.status });
 }
 
 export async function isLogged(

@@ -64,8 +64,8 @@ export interface Door {
 /** What both protocols' doors are made of. */
 export interface DoorForm {
   readonly name: DoorName;
-  leadsTo(target: Target, given: Given): boolean;
-  ask(target: Target, given: Given, options: AskOptions): Promise<Told>;
+  readonly leadsTo: (target: Target, given: Given) => boolean;
+  readonly ask: (target: Target, given: Given, options: AskOptions) => Promise<Told>;
 }
 
 export function outputOf({ output }: Target, given: Given): Form {

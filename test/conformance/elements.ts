@@ -5,8 +5,8 @@ import type { Element } from './forms.js';
 
 interface Row {
   readonly bytes: number;
-  put(at: Buffer, element: never): void;
-  get(at: Buffer): Element;
+  readonly put: (at: Buffer, element: never) => void;
+  readonly get: (at: Buffer) => Element;
 }
 
 const ROWS: Readonly<Record<string, Row>> = {

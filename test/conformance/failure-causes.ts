@@ -165,7 +165,7 @@ export const CAUSES: Readonly<Record<ErrorCode, readonly Cause[]>> = {
       message: /2 rows wait already/,
       provoke: fillQueue,
     },
-    { title: 'as many requests as maxConcurrency allows', message: /limit of 10/, provoke: fillWorkers },
+    { title: 'as many requests as maxConcurrency allows', message: /limit (?:of|is) 10/, provoke: fillWorkers },
   ],
   DEADLINE_EXCEEDED: [
     {

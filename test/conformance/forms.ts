@@ -64,5 +64,5 @@ export class Given {
 }
 
 export function given<T>(form: Form<T>, value: T, options?: { readonly beyondJson?: boolean }): Given {
-  return new Given(form as Form, value, options);
+  return new Given(form, value, options);
 }

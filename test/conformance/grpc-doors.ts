@@ -69,12 +69,21 @@ async function infer(
     call.end();
     return call;
   }, options);
-  const answers = told.value as readonly Message[];
-  const failure = answers.map((one) => String(one['error_message'] ?? '')).find((text) => text !== '');
-  const values = answers.filter((one) => (one['error_message'] ?? '') === '');
-  const value = await Promise.all(values.map((one) => sameOf(one['infer_response'] as Message)));
+  const answers = told.value as readonly StreamedAnswer[];
+  const failure = answers.find((one) => isFailure(one))?.error_message;
+  const values = answers.filter((one) => !isFailure(one));
+  const value = await Promise.all(values.map((one) => sameOf(one.infer_response)));
   if (failure === undefined) return { ...told, value };
   return { ...told, code: failure.slice(0, failure.indexOf(':')), message: failure, value };
+}
+
+interface StreamedAnswer {
+  readonly error_message?: string;
+  readonly infer_response: Message;
+}
+
+function isFailure({ error_message: text = '' }: StreamedAnswer): boolean {
+  return text !== '';
 }
 
 /** The field of InferTensorContents for each datatype; FP16 and BF16 have none. */
@@ -132,5 +141,5 @@ function toTensors(response: Message): readonly ModelTensor[] {
 
 function fromWire(datatype: string, element: unknown): Element {
   if (datatype === 'INT64' || datatype === 'UINT64') return BigInt(element as string);
-  return datatype === 'BYTES' ? String(element as Buffer) : (element as Element);
+  return element instanceof Uint8Array ? element.toString() : (element as Element);
 }

@@ -26,7 +26,7 @@ describe('values of every kind', () => {
       for (const { door, told } of heard) {
         assert.equal(told.code, 'ok', `${door}: ${told.seen}`);
         assert.deepEqual(told.value, wanted, door);
-        observe({ section: 'answers', row: '', title, door, answer: 'same' });
+        observe({ section: 'answers', row: '', title, door, status: told.status });
       }
     });
   }
@@ -55,7 +55,7 @@ describe('values of every kind', () => {
     const begun = protocol === 'http' ? 200 : status[CATALOGUE[row].grpc];
     assert.equal(told.status, door.startsWith('OIP') ? status.OK : begun, door);
     assert.equal(told.requestId, requestId, door);
-    observe({ section: 'refusals', row, title, door, answer: told.code });
+    observe({ section: 'refusals', row, title, door, status: told.status });
   };
 
   for (const failure of STREAM_FAILURES) {
@@ -89,7 +89,7 @@ describe('values of every kind', () => {
       const wanted = door.protocol === 'http' ? 499 : status.CANCELLED;
       await isLogged(server, 'CLIENT_GONE', { door: door.name, protocol: door.protocol, requestId }, wanted);
       const title = 'stream: client that leaves, as the log has it';
-      observe({ section: 'refusals', row: 'CLIENT_GONE', title, door: door.name, answer: 'CLIENT_GONE' });
+      observe({ section: 'refusals', row: 'CLIENT_GONE', title, door: door.name, status: wanted });
     }
   });
 });

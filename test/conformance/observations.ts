@@ -1,7 +1,7 @@
 import { appendFileSync } from 'node:fs';
 import type { DoorName } from './door.js';
 
-// What the tests have seen at the doors, for the table in CONFORMANCE.md: scripts/conformance.mjs names the file.
+// What the tests have seen at the doors, for the table in CONFORMANCE.md: scripts/conformance/write.mjs names the file.
 
 export type Section = 'answers' | 'refusals' | 'causes' | 'thrown';
 
@@ -11,8 +11,8 @@ export interface Observation {
   readonly row: string;
   readonly title: string;
   readonly door: DoorName;
-  /** `same`, or the code of the failure. */
-  readonly answer: string;
+  /** Of HTTP, or of gRPC; a failure within a stream that was a success so far has that of success. */
+  readonly status: number;
 }
 
 /** Called after it was asserted. */

@@ -152,7 +152,7 @@ export async function outlastClient({ main }: Servers, t: TestContext): Promise<
     const line = await main.primary.nextLog({ event: 'request.finished', requestId });
     // The client's clock starts before the request is sent: its farewell may be faster than the server's own timer.
     assert.ok(['DEADLINE_EXCEEDED', 'CLIENT_GONE'].includes(String(line['outcome'])), String(line['outcome']));
-    observe({ ...OUTLASTED, door: door.name, answer: 'DEADLINE_EXCEEDED' });
+    observe({ ...OUTLASTED, door: door.name, status: told.status });
   }
   await release(main, task);
   return [];
@@ -183,7 +183,7 @@ export async function leave({ main }: Servers, t: TestContext): Promise<readonly
       row: 'CLIENT_GONE',
       title: 'client that leaves, as the log has it',
       door: door.name,
-      answer: 'CLIENT_GONE',
+      status: wanted,
     });
     if (isModel) await release(main, task);
   }
@@ -246,8 +246,8 @@ export async function stop({ main }: Servers, t: TestContext): Promise<readonly 
   await main.primary.nextLog({ event: 'handler.started', id: task.id });
   main.primary.signal('SIGTERM');
 
-  const told = (door: DoorName): void => {
-    observe({ section: 'causes', row: 'DRAINING', title: 'server that was told to stop', door, answer: 'DRAINING' });
+  const told = (door: DoorName, seen: number): void => {
+    observe({ section: 'causes', row: 'DRAINING', title: 'server that was told to stop', door, status: seen });
   };
   for (const [i, [path, door]] of PROBES.entries()) {
     const agent = agents[i] as Agent;
@@ -255,14 +255,14 @@ export async function stop({ main }: Servers, t: TestContext): Promise<readonly 
     while (answer.status === 200) answer = await get(`${main.http}${path}`, { agent });
     assert.deepEqual([answer.status, answer.headers['retry-after']], [503, '1'], answer.text);
     assert.match(answer.text, /shutting down/);
-    assert.match(`${answer.headers['x-error-code'] ?? ''} ${answer.text}`, /DRAINING/);
-    told(door);
+    assert.match(`${String(answer.headers['x-error-code'])} ${answer.text}`, /DRAINING/);
+    told(door, answer.status);
   }
   for (const { name, requestId, ended } of streams) {
     const { code, details, metadata } = await ended;
     assert.deepEqual([code, metadata.get('x-error-code')], [status.UNAVAILABLE, ['DRAINING']], details);
     await isLogged(main, 'DRAINING', { door: 'OIP typed', protocol: 'grpc', requestId }, status.UNAVAILABLE);
-    if (name === 'ModelStreamInfer') told('OIP typed');
+    if (name === 'ModelStreamInfer') told('OIP typed', code);
   }
   writeFileSync(task.until, '');
   assert.equal((await busy).code, 'ok');

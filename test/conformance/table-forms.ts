@@ -67,7 +67,7 @@ export function tableForm(types: Readonly<Record<string, ColumnType>>): Form<Col
         return rowsOf(
           lines.map((line) => {
             const cells = line.split(',').map((text, i) => FROM_TEXT[types[found[i] ?? ''] as ColumnType](text));
-            return Object.fromEntries(cells.map((cell, i) => [found[i], cell]));
+            return Object.fromEntries(cells.map((cell, i) => [found[i] ?? '', cell]));
           }),
         );
       },

@@ -27,11 +27,13 @@ describe('serverStreaming', () => {
     assert.deepEqual([record.outcome, record.route], ['ok', pathOf('Give')]);
   });
 
-  test('of nothing is OK', async (t) => {
+  test('of nothing is OK, with the request id as any other', async (t) => {
     async function* work(): AsyncGenerator<string> {}
     const bare = await startBare(t, { Give: giving(work) });
     const stream = askStream(bare, 'x');
     const end = statusOf(stream);
+    const [metadata] = (await once(stream, 'metadata')) as [Metadata];
+    assert.match(String(metadata.get('x-request-id')[0]), /^[0-9a-f]{24}$/);
     assert.deepEqual(await collect(stream), []);
     assert.equal((await end).code, status.OK);
   });

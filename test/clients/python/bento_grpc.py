@@ -1,9 +1,9 @@
 """BentoML's client over gRPC against test/support/kinds-service.ts: python bento_grpc.py HOST:PORT v1
 
 Bugs of BentoML 1.1 that are there whatever the server, BentoML's own included:
-- 1.1.7 to 1.1.11: Client.from_url(kind='grpc') fails, GrpcClient has no _create_channel: it is put right here by one assignment;
+- 1.1.7 to 1.1.11: Client.from_url(kind='grpc') fails, GrpcClient has no _create_channel: one assignment puts it right;
 - 1.1.6: methods give the message of the answer, which is decoded here by BentoML's own descriptors;
-- 1.1.7 to 1.1.11: APIs that take several parts cannot be called: their arguments are put into the message Request as well;
+- 1.1.7 to 1.1.11: APIs that take several parts cannot be called: their arguments go into the message Request as well;
 - the File descriptor has no proto_fields: files cannot be sent;
 - NumPy texts (<U1) find no field in NDArray, pandas texts none in Series.
 What the client cannot do is done by BentoML's generated stubs, and read by its descriptors.
@@ -12,7 +12,20 @@ What the client cannot do is done by BentoML's generated stubs, and read by its 
 import asyncio
 
 from bento_stubs import ADDRESS, as_value, array, call, channel, data_frame, file, pb, plain_parts, png, refused
-from bento_values import BLOB, FLOATS, PAIR, PEOPLE, PIXELS, TREE, grey, picture, refused_by_client, rgb, rgba, same_form
+from bento_values import (
+    BLOB,
+    FLOATS,
+    PAIR,
+    PEOPLE,
+    PIXELS,
+    TREE,
+    grey,
+    picture,
+    refused_by_client,
+    rgb,
+    rgba,
+    same_form,
+)
 
 import io
 
@@ -116,7 +129,7 @@ def plain_form():
 
 
 def whole_form():
-    """BentoML reads no part with a file: its File descriptor takes serialized_bytes there; so each part is read apart."""
+    """BentoML reads no part with a file, its File descriptor wants serialized_bytes there: each is read apart."""
     more = {
         "people": pb.Part(dataframe=data_frame(people)),
         "blob": pb.Part(serialized_bytes=BLOB),
@@ -138,12 +151,30 @@ case("form, by stubs", plain_form)
 case("form with files, by stubs", whole_form)
 
 INVALID = "INVALID_ARGUMENT"
-case("refused: schema", lambda: refused(INVALID, "must have required property 'name'", ask=lambda: ask("tree", {"nom": 1})))
-case("refused: text that is too long", lambda: refused("RESOURCE_EXHAUSTED", "at most 3", ask=lambda: ask("page", "abcd")))
-case("refused by the client itself: wrong shape", lambda: refused_by_client(lambda: ask("numbers", np.ones((1, 3), "float32"))))
-case("refused: wrong content", lambda: refused(INVALID, "it is text; wanted file", ask=lambda: call("picture", text={"value": "x"})))
-case("refused: unknown API", lambda: refused("NOT_FOUND", 'the API "nope"', ask=lambda: call("nope", text={"value": "x"})))
-case("refused: API that streams", lambda: refused(INVALID, "/jubako.v1.Jubako/CallStream", ask=lambda: ask("tokens", "a b")))
+case(
+    "refused: schema",
+    lambda: refused(INVALID, "must have required property 'name'", ask=lambda: ask("tree", {"nom": 1})),
+)
+case(
+    "refused: text that is too long",
+    lambda: refused("RESOURCE_EXHAUSTED", "at most 3", ask=lambda: ask("page", "abcd")),
+)
+case(
+    "refused by the client itself: wrong shape",
+    lambda: refused_by_client(lambda: ask("numbers", np.ones((1, 3), "float32"))),
+)
+case(
+    "refused: wrong content",
+    lambda: refused(INVALID, "it is text; wanted file", ask=lambda: call("picture", text={"value": "x"})),
+)
+case(
+    "refused: unknown API",
+    lambda: refused("NOT_FOUND", 'the API "nope"', ask=lambda: call("nope", text={"value": "x"})),
+)
+case(
+    "refused: API that streams",
+    lambda: refused(INVALID, "/jubako.v1.Jubako/CallStream", ask=lambda: ask("tokens", "a b")),
+)
 
 
 def call_stream(api, **content):
@@ -158,9 +189,15 @@ def streamed_rows():
 
 
 words = {"value": "a b c"}
-case("stream of texts, by CallStream", lambda: same([one.text.value for one in call_stream("tokens", text=words)], ["a", "b", "c"]))
+case(
+    "stream of texts, by CallStream",
+    lambda: same([one.text.value for one in call_stream("tokens", text=words)], ["a", "b", "c"]),
+)
 case("stream of tensors, by CallStream", streamed_rows)
-case("refused: CallStream of one value", lambda: refused(INVALID, "it gives one value", ask=lambda: call_stream("words", text=words)))
+case(
+    "refused: CallStream of one value",
+    lambda: refused(INVALID, "it gives one value", ask=lambda: call_stream("words", text=words)),
+)
 
 
 def health():
@@ -173,7 +210,10 @@ def reflection():
     database = ProtoReflectionDescriptorDatabase(channel)
     contains(list(database.get_services()), "bentoml.grpc.v1.BentoService", "jubako.v1.Jubako")
     method = DescriptorPool(database).FindServiceByName("bentoml.grpc.v1.BentoService").FindMethodByName("Call")
-    same((method.input_type.full_name, method.output_type.full_name), ("bentoml.grpc.v1.Request", "bentoml.grpc.v1.Response"))
+    same(
+        (method.input_type.full_name, method.output_type.full_name),
+        ("bentoml.grpc.v1.Request", "bentoml.grpc.v1.Response"),
+    )
 
 
 case("health of each service", health)

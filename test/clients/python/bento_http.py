@@ -1,8 +1,8 @@
 """BentoML's client over HTTP against test/support/kinds-service.ts: python bento_http.py URL
 
 Bugs of BentoML 1.1 that are there whatever the server, BentoML's own included:
-- it cannot read a file or an image in a multipart answer: its parser makes the names of headers texts and looks them up as
-  bytes (KeyError 'content-type'); so the API `sizes` takes a form with files and gives JSON;
+- it cannot read a file or an image in a multipart answer: its parser makes the names of headers texts and looks them
+  up as bytes (KeyError 'content-type'); so the API `sizes` takes a form with files and gives JSON;
 - 1.1.6 cannot send a text in a multipart: its Text descriptor gives a StreamingResponse, which has no body.
 """
 
@@ -56,7 +56,10 @@ case("table", lambda: same_table(client.people(PEOPLE), PEOPLE))
 case("table with a gap", lambda: same_table(client.people(GAPS), GAPS))
 long_ids = PEOPLE.assign(id=np.array([2**53 + 1, -(2**63)], "int64"))
 too_long = "as text beyond 2^53"  # in a table with floats, long numbers may be either
-case("table with int64 beyond 2^53: refused, not rounded", lambda: refused("INVALID_INPUT", too_long, ask=lambda: client.people(long_ids)))
+case(
+    "table with int64 beyond 2^53: refused, not rounded",
+    lambda: refused("INVALID_INPUT", too_long, ask=lambda: client.people(long_ids)),
+)
 one = pd.DataFrame({"age": np.array([5, -6], "int64")})
 case("table of one column", lambda: same_table(client.ages(one), one))
 free = pd.DataFrame({"a": [1.5, 2.5], "b": ["x", "y"]})
@@ -69,7 +72,14 @@ form_case("form", lambda: same_form(client.plain(**PARTS), PARTS))
 
 
 def files():
-    return {**PARTS, "people": PEOPLE, "blob": io.BytesIO(BLOB), "document": io.BytesIO(BLOB), "picture": rgb(), "ids": PAIR}
+    return {
+        **PARTS,
+        "people": PEOPLE,
+        "blob": io.BytesIO(BLOB),
+        "document": io.BytesIO(BLOB),
+        "picture": rgb(),
+        "ids": PAIR,
+    }
 
 
 def sizes():
@@ -79,9 +89,17 @@ def sizes():
 
 
 form_case("form with files, answered by JSON", sizes)
-cases.bug("form with files, answered by such", "it looks the headers of parts up as bytes", lambda: client.form(**files()))
+cases.bug(
+    "form with files, answered by such", "it looks the headers of parts up as bytes", lambda: client.form(**files())
+)
 case("stream of texts, as a whole", lambda: same(client.tokens("a b"), '"a"\n"b"\n'))
 case("stream of JSON, as a whole", lambda: same(client.events([1, {"a": 2}]), '1\n{"a":2}\n'))
-case("refused: schema", lambda: refused("INVALID_INPUT", "must have required property", ask=lambda: client.tree({"nom": 1})))
+case(
+    "refused: schema",
+    lambda: refused("INVALID_INPUT", "must have required property", ask=lambda: client.tree({"nom": 1})),
+)
 case("refused: text that is too long", lambda: refused("TOO_LARGE", "at most 3", ask=lambda: client.page("abcd")))
-case("refused by the client itself: wrong shape", lambda: refused_by_client(lambda: client.numbers(np.ones((1, 3), "float32"))))
+case(
+    "refused by the client itself: wrong shape",
+    lambda: refused_by_client(lambda: client.numbers(np.ones((1, 3), "float32"))),
+)

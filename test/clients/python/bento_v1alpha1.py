@@ -1,6 +1,6 @@
-"""BentoML's stubs of its older gRPC API against test/support/kinds-service.ts: python bento_v1alpha1.py HOST:PORT v1alpha1
+"""BentoML's stubs of its older gRPC API, on test/support/kinds-service.ts: bento_v1alpha1.py HOST:PORT v1alpha1
 
-BentoML's client refuses this version, and says itself to use the stubs. Its kinds of files are numbers, not media types.
+BentoML's client refuses this version, and says itself to use the stubs. Kinds of files are numbers, not media types.
 """
 
 from bento_stubs import BLOB, FLOATS, array, call, file, pb, plain_parts, png, refused
@@ -20,7 +20,9 @@ def numbers():
 
 def plain_form():
     answer = call("plain", multipart=pb.Multipart(fields=plain_parts())).multipart.fields
-    same((answer["words"].text.value, list(answer["numbers"].ndarray.float_values)), ("Grüße", FLOATS.flatten().tolist()))
+    same(
+        (answer["words"].text.value, list(answer["numbers"].ndarray.float_values)), ("Grüße", FLOATS.flatten().tolist())
+    )
 
 
 def one_column():
@@ -34,7 +36,12 @@ case("bytes, by stubs", lambda: same(call("blob", serialized_bytes=BLOB).seriali
 case("file, by stubs", lambda: same(call("document", file=File(content=BLOB)).file, file(File.FILE_TYPE_BYTES)))
 pdf = file(File.FILE_TYPE_PDF, b"%PDF-")
 case("PDF file, by stubs", lambda: same(call("report", file=pdf).file, pdf))
-case("image, by stubs", lambda: same(call("picture", file=file(File.FILE_TYPE_PNG, png())).file.kind, File.FILE_TYPE_PNG))
+case(
+    "image, by stubs", lambda: same(call("picture", file=file(File.FILE_TYPE_PNG, png())).file.kind, File.FILE_TYPE_PNG)
+)
 case("table of one column, by stubs", one_column)
 case("form, by stubs", plain_form)
-case("refused: unknown API", lambda: refused("NOT_FOUND", 'the API "nope"', ask=lambda: call("nope", text={"value": "x"})))
+case(
+    "refused: unknown API",
+    lambda: refused("NOT_FOUND", 'the API "nope"', ask=lambda: call("nope", text={"value": "x"})),
+)

@@ -178,15 +178,23 @@ else:
 refusal("unknown model", "NOT_FOUND", 'the model "nope"', ask=lambda: infer("nope", row(1)))
 refusal("wrong dtype", "INVALID_INPUT", '"INT64"', "FP32", ask=lambda: infer(FLOATS, tensor("input", "INT64", two)))
 refusal("wrong shape", "INVALID_INPUT", "[2]", ask=lambda: infer(FLOATS, flat))
-refusal("missing input", "INVALID_INPUT", "1 are given; wanted 2", ask=lambda: infer("pair", tensor("ids", "INT64", two)))
+refusal(
+    "missing input", "INVALID_INPUT", "1 are given; wanted 2", ask=lambda: infer("pair", tensor("ids", "INT64", two))
+)
 refusal("unknown input", "INVALID_INPUT", '"other"', ask=lambda: infer(FLOATS, other))
 refusal(
-    "unknown output", "INVALID_INPUT", '"other"', ask=lambda: infer(FLOATS, row(1), request_outputs=[RequestedOutput("other")])
+    "unknown output",
+    "INVALID_INPUT",
+    '"other"',
+    ask=lambda: infer(FLOATS, row(1), request_outputs=[RequestedOutput("other")]),
 )
 refusal("model that streams, by infer", "INVALID_INPUT", "ModelStreamInfer", ask=lambda: infer("tokens", document(3)))
 refusal("model that fails", "USER_CODE", "the log has the cause", ask=lambda: infer("broken", document(1)))
 refusal(
-    "timeout of the request", "DEADLINE_EXCEEDED", "deadline", ask=lambda: infer("slow", document(1), parameters={"timeout": 100_000})
+    "timeout of the request",
+    "DEADLINE_EXCEEDED",
+    "deadline",
+    ask=lambda: infer("slow", document(1), parameters={"timeout": 100_000}),
 )
 case("timeout of the client", gives_up)
 

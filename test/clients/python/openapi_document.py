@@ -1,4 +1,4 @@
-"""openapi-spec-validator on /docs.json, the models of the Open Inference Protocol included: python openapi_document.py URL"""
+"""openapi-spec-validator on /docs.json of a service with every kind of API: python openapi_document.py URL"""
 
 import json
 import sys

@@ -28,8 +28,8 @@ class Cases:
         self._tell(name, *self._attempt(run))
 
     def bug(self, name, why, run):
-        """Passes where the client fails before, or after, the server has done its part. A client that works is told as a failure:
-        then the case is one like all others."""
+        """Passes where the client fails before, or after, the server has done its part. A client that works is told
+        as a failure: then the case is one like all others."""
         ok, detail = self._attempt(run)
         self._tell(name, not ok, detail if not ok else "the client can do it", bug=why)
 

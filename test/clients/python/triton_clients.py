@@ -2,7 +2,21 @@
 
 import numpy as np
 from report import contains, same, same_array
-from triton_client import IS_HTTP, call, case, client, documents, field, read, refusal, refused, row, tensor, triton, wait
+from triton_client import (
+    IS_HTTP,
+    call,
+    case,
+    client,
+    documents,
+    field,
+    read,
+    refusal,
+    refused,
+    row,
+    tensor,
+    triton,
+    wait,
+)
 from values import EXTREMES, in_json
 
 # Health, metadata, models
@@ -26,7 +40,10 @@ def server_metadata():
 def model_metadata():
     answer = call("get_model_metadata", "pair")
     same((field(answer, "name"), list(field(answer, "versions"))), ("pair", ["7"]))
-    inputs = [(field(one, "name"), field(one, "datatype"), [int(n) for n in field(one, "shape")]) for one in field(answer, "inputs")]
+    inputs = [
+        (field(one, "name"), field(one, "datatype"), [int(n) for n in field(one, "shape")])
+        for one in field(answer, "inputs")
+    ]
     same(inputs, [("ids", "INT64", [-1, 2]), ("mask", "BOOL", [-1, 2])])
 
 
@@ -78,7 +95,10 @@ def load_and_unload():
 case("unload and load", load_and_unload)
 refusal("load: unknown model", "NOT_FOUND", '"nope"', ask=lambda: call("load_model", "nope"))
 refusal(
-    "load with a config", "INVALID_INPUT", '"config"', ask=lambda: call("load_model", "shelf", config='{"max_batch_size": 1}')
+    "load with a config",
+    "INVALID_INPUT",
+    '"config"',
+    ask=lambda: call("load_model", "shelf", config='{"max_batch_size": 1}'),
 )
 
 
@@ -93,7 +113,11 @@ def echo(datatype, array, binary=None):
     result = call("infer", f"echo.{dtype}", [tensor("input", datatype, array, **options)], outputs=outputs)
     given = result.as_numpy("output")
     # Elements of BYTES come as texts where they came as JSON.
-    wanted = array if datatype != "BYTES" or binary is not False else np.array([[one.decode() for one in array[0]]], dtype=object)
+    wanted = (
+        array
+        if datatype != "BYTES" or binary is not False
+        else np.array([[one.decode() for one in array[0]]], dtype=object)
+    )
     same_array(given, wanted)
 
 
@@ -116,15 +140,26 @@ def several_inputs():
 
 def every_option():
     parameters = {"colour": "blue", "level": 3}
-    options = {"request_id": "my id", "priority": 1, "timeout": 30_000_000, "parameters": parameters, "headers": {"x-note": "1"}}
+    options = {
+        "request_id": "my id",
+        "priority": 1,
+        "timeout": 30_000_000,
+        "parameters": parameters,
+        "headers": {"x-note": "1"},
+    }
     result = call("infer", "echo.float32", [row(1, 2)], model_version="7", **options)
     response = result.get_response()
-    same((field(response, "id"), field(response, "model_name"), field(response, "model_version")), ("my id", "echo.float32", "7"))
+    same(
+        (field(response, "id"), field(response, "model_name"), field(response, "model_version")),
+        ("my id", "echo.float32", "7"),
+    )
 
 
 def compressed(algorithm):
     array = np.arange(100_000, dtype=np.int32).reshape(100, 1000)
-    names = ["request_compression_algorithm", "response_compression_algorithm"] if IS_HTTP else ["compression_algorithm"]
+    names = (
+        ["request_compression_algorithm", "response_compression_algorithm"] if IS_HTTP else ["compression_algorithm"]
+    )
     options = dict.fromkeys(names, algorithm)
     result = call("infer", "echo.int32", [tensor("input", "INT32", array)], **options)
     same_array(result.as_numpy("output"), array)
@@ -157,12 +192,27 @@ refusal("unknown version", "NOT_FOUND", 'version "99"', ask=infer(FLOATS, row(1)
 refusal("wrong dtype", "INVALID_INPUT", '"INT64"', "FP32", ask=infer(FLOATS, tensor("input", "INT64", two)))
 refusal("wrong shape", "INVALID_INPUT", "[2]", ask=infer(FLOATS, tensor("input", "FP32", np.ones(2, np.float32))))
 refusal("missing input", "INVALID_INPUT", "1 are given; wanted 2", ask=infer("pair", tensor("ids", "INT64", two)))
-refusal("unknown input", "INVALID_INPUT", '"other"', ask=infer(FLOATS, tensor("other", "FP32", np.ones((1, 2), np.float32))))
 refusal(
-    "unknown output", "INVALID_INPUT", '"other"', ask=infer(FLOATS, row(1), outputs=[triton.InferRequestedOutput("other")])
+    "unknown input", "INVALID_INPUT", '"other"', ask=infer(FLOATS, tensor("other", "FP32", np.ones((1, 2), np.float32)))
 )
-refusal("text that is no UTF-8", "INVALID_INPUT", "UTF-8", ask=infer("echo.string", tensor("input", "BYTES", np.array([[b"\xff"]]))))
-refusal("classification", "INVALID_INPUT", "classification", ask=infer(FLOATS, row(1), outputs=[triton.InferRequestedOutput("output", class_count=2)]))
+refusal(
+    "unknown output",
+    "INVALID_INPUT",
+    '"other"',
+    ask=infer(FLOATS, row(1), outputs=[triton.InferRequestedOutput("other")]),
+)
+refusal(
+    "text that is no UTF-8",
+    "INVALID_INPUT",
+    "UTF-8",
+    ask=infer("echo.string", tensor("input", "BYTES", np.array([[b"\xff"]]))),
+)
+refusal(
+    "classification",
+    "INVALID_INPUT",
+    "classification",
+    ask=infer(FLOATS, row(1), outputs=[triton.InferRequestedOutput("output", class_count=2)]),
+)
 refusal("sequence", "INVALID_INPUT", "sequence_id", ask=infer(FLOATS, row(1), sequence_id=5, sequence_start=True))
 refusal("model that streams, by infer", "INVALID_INPUT", "ModelStreamInfer", ask=infer("tokens", *documents(3)))
 refusal("model that fails", "USER_CODE", "the log has the cause", ask=infer("broken", *documents(1)))

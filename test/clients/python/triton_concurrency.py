@@ -5,7 +5,19 @@ import queue
 import threading
 
 from report import contains, same
-from triton_client import IS_ASYNC, IS_HTTP, InferenceServerException, call, case, cases, client, documents, read, row, wait
+from triton_client import (
+    IS_ASYNC,
+    IS_HTTP,
+    InferenceServerException,
+    call,
+    case,
+    cases,
+    client,
+    documents,
+    read,
+    row,
+    wait,
+)
 
 FLOATS = "echo.float32"
 NUMBERS = [float(number) for number in range(20)]
@@ -126,7 +138,9 @@ def many_answers():
 
 def empty_final():
     """Between the answers to two requests, so that nobody waits where there is none."""
-    answers = Stream(ask("tokens", 2, enable_empty_final_response=True), ask("words", "x")).answers(4 if not IS_ASYNC else 3)
+    answers = Stream(ask("tokens", 2, enable_empty_final_response=True), ask("words", "x")).answers(
+        4 if not IS_ASYNC else 3
+    )
     last, error = answers[2]
     same([read(result)[0] for result, _ in answers[:2]], [1, 2])
     same((error, final(last), list(last.get_response().outputs)), (None, True, []))

@@ -1,4 +1,4 @@
-"""Tensors of every datatype with the ends of its range, as NumPy arrays [1, n]; the model `echo.<dtype>` gives them back."""
+"""Tensors of every datatype with the ends of its range, as NumPy arrays [1, n]; `echo.<dtype>` gives them back."""
 
 import ml_dtypes
 import numpy as np

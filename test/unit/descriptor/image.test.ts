@@ -178,8 +178,7 @@ for (const [mediaType, longest] of [
 ] as const) {
   test(`image() writes PNG where an image is too long for ${mediaType}`, async () => {
     const described = image({ channels: 3, mediaType });
-    const ofLength = (length: number): ImageTensor =>
-      new Tensor('uint8', [1, length, 3], new Uint8Array(3 * length)) as ImageTensor;
+    const ofLength = (length: number): ImageTensor => new Tensor('uint8', [1, length, 3], new Uint8Array(3 * length));
     const fits = ofLength(longest);
     const tooLong = ofLength(longest + 1);
     assert.equal((await described.media?.write(fits, mediaType))?.mediaType, mediaType);
