@@ -33,7 +33,7 @@ const EXACT_JSON_FORM: RequestForm = {
   read: (body) => {
     const bytes = body.bytes();
     const json = parseJson(bytes);
-    const text = bytes.toString('latin1'); // digits and quotes are the same in it
+    const text = bytes.toString('utf8');
     return { form: 'json', json: LONG_INTEGER.test(text) ? JSON.parse(quoteLongIntegers(text)) : json };
   },
 };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ApiCall } from '#dist/service/invoke.js';
-import { defineService, tensor } from '#dist/service/index.js';
+import { defineService, tensor, tensors } from '#dist/service/index.js';
 import { post, send } from '../support/http-client.js';
 import { startHttp } from './http-harness.js';
 import { startService } from './http-service.js';
@@ -45,4 +45,14 @@ test('64-bit integers in JSON arrive exact where the input has no other numbers'
   const refused = await send(url('/longs'), '[9223372036854775808]');
   assert.equal(refused.status, 400);
   assert.match(refused.text, /9223372036854775808/);
+});
+
+test('names of tensors beside long 64-bit integers arrive as they were sent', async (t) => {
+  const pair = tensors({ größe: tensor('int64', [-1]) });
+  const { url } = await startService(
+    t,
+    defineService({ name: 's', apis: { pair: { input: pair, output: pair, handler: (input) => input } } }),
+  );
+  const answer = await send(url('/pair'), '{"größe":[9007199254740993]}');
+  assert.equal(answer.text, '{"größe":["9007199254740993"]}');
 });
