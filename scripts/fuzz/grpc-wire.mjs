@@ -4,6 +4,8 @@ import { connect, constants } from 'node:http2';
 /** Longer than any limit that a server of the fuzzers has. */
 const ANSWERED_WITHIN_MS = 20_000;
 const PREFIX_BYTES = 5;
+/** Beyond it Node would reset the streams of this side by itself. */
+const MAX_SESSION_MEGABYTES = 1000;
 
 /** A message with its prefix. @param length - that it says to have. */
 export function prefixed(message, { flag = 0, length = message.length } = {}) {
@@ -19,7 +21,7 @@ export class GrpcConnection {
   #session;
 
   static async open(port) {
-    const session = connect(`http://127.0.0.1:${port}`);
+    const session = connect(`http://127.0.0.1:${port}`, { maxSessionMemory: MAX_SESSION_MEGABYTES });
     session.on('error', () => undefined); // its streams end as well
     await new Promise((resolve, reject) => session.once('connect', resolve).once('error', reject));
     return new GrpcConnection(session);

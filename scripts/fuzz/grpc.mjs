@@ -57,7 +57,7 @@ try {
     for (const number of values.only.split(',').map(Number)) await one(number, connection);
     connection.close();
   }
-  await server.checkIdle();
+  await server.checkIdle({ isQuick: !values.long });
   await server.checkCounters();
   await server.checkLog();
   server.checkWorkers(workers);

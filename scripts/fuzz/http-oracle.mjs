@@ -1,6 +1,6 @@
 // What an answer must be, whatever was asked.
-// O1 Its status is documented for the operation; a sound request is answered 200. O2 A client's fault is never a 5xx, but for a
-//    request that is more than a queue takes.
+// O1 Its status is documented for the operation; a sound request is answered 200, unless others fill the queue.
+// O2 A client's fault is never a 5xx.
 // O3 A body of a 200 is what the document says of its content type. O4 An error has the form of the catalogue, with the id.
 // O5 The connection closes where the answer says so, and is of use otherwise.
 import { Ajv2020 } from 'ajv/dist/2020.js';
@@ -15,6 +15,8 @@ const DOCUMENT = 'http://document/';
 const DECODERS = { gzip: gunzipSync, br: brotliDecompressSync, deflate: inflateSync };
 /** Kinds of the frames of application/vnd.jubako.values. */
 const [ITEM, END, FAILURE] = [0, 1, 2];
+/** What another client may have caused: it filled a queue, or unloaded a model. */
+const TEMPORARY = new Set(['QUEUE_FULL', 'NOT_READY']);
 
 export class Oracle {
   #document;
@@ -32,14 +34,15 @@ export class Oracle {
     const { status, headers } = answer;
     const id = headers.get('x-request-id');
     if (id === undefined || !GOOD_ID.test(id)) faults.push(`the request id is ${id}`);
-    else if (!request.isGarbled && request.badId === undefined && id !== request.id)
-      faults.push(`the request id is ${id}`);
-    if (status >= 500)
+    else if (!isIdLost(request, status) && id !== request.id) faults.push(`the request id is ${id}`);
+    const isByOthers = status === 503 && TEMPORARY.has(codeOf(answer));
+    if (status >= 500 && !isByOthers)
       faults.push(`status ${status} for what the client did`); // O2
-    else if (request.isSound && status !== 200) faults.push(`status ${status} for a sound request`);
+    else if (request.isSound && status !== 200 && !isByOthers) faults.push(`status ${status} for a sound request`);
     else if (!request.isGarbled && !request.statuses.has(status)) faults.push(`status ${status} is not documented`);
+    if (request.method === 'HEAD') return faults;
     const body = this.#decoded(answer, faults);
-    if (request.method === 'HEAD' || body === undefined) return faults;
+    if (body === undefined) return faults;
     if (status !== 200) this.#checkError(request, answer, body, faults);
     else if (!request.isGarbled) await this.#checkBody(request, answer, body, faults);
     return faults;
@@ -178,6 +181,15 @@ export class Oracle {
       .split('/')
       .reduce((at, key) => at[key], this.#document);
   }
+}
+
+/** Where the head was not read, nobody knows the id. */
+function isIdLost({ isGarbled, badId, notes }, status) {
+  return isGarbled || badId !== undefined || (status === 400 && notes.includes('another path'));
+}
+
+function codeOf({ headers, body }) {
+  return headers.get('x-error-code') ?? parse(body)?.error?.code;
 }
 
 function fits(type, pattern) {

@@ -10,6 +10,7 @@ import { mutateBytes } from './mutate-bytes.mjs';
 import { formOf, jsonOf, mediaBytes, schemaOf, tensorOf, typeFor, valueBytes } from './spec-values.mjs';
 
 const INFER = /\/infer$/;
+const UNLOAD = /\/unload$/;
 
 /** Operations whose answers do not end by themselves: the cases about readers have them. */
 const ENDLESS = new Set(['/flood', '/quiet']);
@@ -33,9 +34,12 @@ export class RequestMaker {
   #document;
   #models;
   #maxBodyBytes;
+  /** Models come and go: a sound request may find none. */
+  #unloads;
 
   /** @param models - name → metadata of the Open Inference Protocol. */
   constructor(document, models, maxBodyBytes) {
+    this.#unloads = Object.keys(document.paths).some((path) => UNLOAD.test(path));
     this.#document = document;
     this.#models = models;
     this.#maxBodyBytes = maxBodyBytes;
@@ -53,7 +57,7 @@ export class RequestMaker {
       body: undefined,
       json: undefined,
       isChunked: false,
-      isSound: true,
+      isSound: !this.#unloads,
       /** Ends our half: the server would wait for more. */
       ends: false,
       /** Any number of answers may come. */

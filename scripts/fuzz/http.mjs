@@ -2,7 +2,11 @@
 //   node scripts/fuzz/http.mjs [--requests N] [--seed S] [--log FILE] [--long]   default: 2000, a new seed
 //   node scripts/fuzz/http.mjs --seed S --only N,M                           those that failed, alone, on one connection
 // Needs a build. What must hold stands in http-oracle.mjs and server.mjs.
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { addModel, identityModel, matMulModel } from '../../dist-test/support/onnx-models.js';
 import { Connection, WireError } from './http-wire.mjs';
 import { Oracle } from './http-oracle.mjs';
 import { rawCases } from './http-raw.mjs';
@@ -31,6 +35,9 @@ const { values } = parseArgs({
     long: { type: 'boolean', default: false },
   },
 });
+const SERVICE = 'scripts/fuzz/service.mjs';
+/** Of the requests, as many go to a repository of models besides. */
+const REPOSITORY_SHARE = 0.2;
 const SEED = Number(values.seed);
 const REQUESTS = Number(values.requests);
 
@@ -169,7 +176,10 @@ const startedAtMs = performance.now();
 const problems = [];
 const report = [];
 await fuzzOperations();
-if (values.only === undefined) await fuzzMemory();
+if (values.only === undefined) {
+  await fuzzRepository();
+  await fuzzMemory();
+}
 const seconds = ((performance.now() - startedAtMs) / 1000).toFixed(1);
 process.stdout.write(`http: seed ${SEED}, ${report.join('; ')}; ${seconds} s\n`);
 for (const problem of problems.slice(0, SHOWN_PROBLEMS)) process.stderr.write(`http: seed ${SEED}: ${problem}\n`);
@@ -177,7 +187,7 @@ if (problems.length > SHOWN_PROBLEMS) process.stderr.write(`http: ${problems.len
 if (problems.length > 0) process.exitCode = 1;
 
 async function fuzzOperations() {
-  await withServer(['--max-body-bytes', String(MAX_BODY_BYTES), '--timeout', '10'], async (server, fuzz) => {
+  await withServer(['--max-body-bytes', String(MAX_BODY_BYTES), '--timeout', '10'], SERVICE, async (server, fuzz) => {
     if (values.only !== undefined) return fuzz.only(values.only.split(',').map(Number));
     let early;
     await fuzz.run(REQUESTS, (part) => {
@@ -190,9 +200,39 @@ async function fuzzOperations() {
   });
 }
 
+/** Models of files, which come and go. */
+async function fuzzRepository() {
+  const folder = mkdtempSync(join(tmpdir(), 'jubako-fuzz-models-'));
+  for (const [name, bytes] of Object.entries(onnxModels())) {
+    mkdirSync(join(folder, name, '1'), { recursive: true });
+    writeFileSync(join(folder, name, '1', 'model.onnx'), bytes);
+    // Otherwise finite numbers whose product is not would be told to be a failure of the model, which is right.
+    writeFileSync(join(folder, name, 'config.yaml'), 'allowNonFinite: true\n');
+  }
+  try {
+    await withServer(['--model-control', '--max-body-bytes', String(MAX_BODY_BYTES)], folder, async (server, fuzz) => {
+      await fuzz.run(Math.ceil(REQUESTS * REPOSITORY_SHARE), () => undefined);
+      report.push(`${fuzz.sent} to ${fuzz.targets} targets of a repository: ${JSON.stringify(fuzz.statuses)}`);
+    });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function onnxModels() {
+  return {
+    floats: identityModel('float32', ['batch', 3]),
+    longs: identityModel('int64', [null, 2]),
+    texts: identityModel('string', ['batch', 1]),
+    flags: identityModel('bool', [2, 2]),
+    sum: addModel(['batch', 2], ['batch', 2], ['batch', 2]),
+    product: matMulModel(2, 3, [1, 2, 3, 4, 5, 6]),
+  };
+}
+
 /** With the limits that a server has where nobody sets any. */
 async function fuzzMemory() {
-  await withServer([], async (server, fuzz) => {
+  await withServer([], SERVICE, async (server, fuzz) => {
     const limits = {
       isLong: values.long,
       maxBytes: MAX_MEMORY_BYTES[values.long ? 'long' : 'short'],
@@ -206,8 +246,9 @@ async function fuzzMemory() {
   });
 }
 
-async function withServer(args, work) {
-  const common = ['scripts/fuzz/service.mjs', '--api-workers', '1', '--log-level', 'debug'];
+async function withServer(args, target, work) {
+  const unloads = args.includes('--model-control');
+  const common = [target, '--api-workers', '1', '--log-level', 'debug'];
   const server = await FuzzServer.start([...common, ...args], { logFile: values.log });
   const workers = new Map(server.workers);
   const document = JSON.parse((await server.fetch('/docs.json')).body);
@@ -221,7 +262,7 @@ async function withServer(args, work) {
     await server.checkIdle();
     await server.checkCounters();
     await server.checkLog();
-    server.checkWorkers(workers);
+    server.checkWorkers([...workers].filter(([name]) => !unloads || name.startsWith('http-')));
   } finally {
     await server.stop();
   }

@@ -16,6 +16,8 @@ const HUGE = [
   2n ** 64n - 1n,
 ];
 const DEEP = 2_000;
+/** Messages are not repeated beyond this. */
+const MAX_REPEATED_BYTES = 64 * 1024;
 
 /** A changed copy of a message. */
 export function mutateProtobuf(random, bytes) {
@@ -43,8 +45,14 @@ function mutateMessage(random, bytes) {
     [1, () => Buffer.concat([bytes, randomField(random)])],
     [1, () => encode(fields.with(at, { ...field, length: random.pick([0, 1, 200, 2 ** 31 - 1, 2 ** 32 - 1]) }))],
     [0.3, () => encode(fields.with(at, { number: field.number, type: BYTES, value: nested(field.number) }))],
-    [0.3, () => Buffer.concat(Array.from({ length: 1000 }, () => encode([field])))],
+    [0.3, () => repeated(encode([field]))],
   ])();
+}
+
+function repeated(bytes) {
+  return Buffer.concat(
+    Array.from({ length: Math.min(1000, Math.ceil(MAX_REPEATED_BYTES / bytes.length)) }, () => bytes),
+  );
 }
 
 function otherValue(random, { type, value }) {

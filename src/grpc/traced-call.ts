@@ -96,16 +96,20 @@ export class TracedCall extends ServerInterceptingCall implements Listener, Call
   }
 
   override sendMessage(message: unknown, callback: () => void): void {
-    if (!this.#hasSentMetadata) this.sendMetadata(new Metadata());
+    if (!this.#hasSentMetadata && !this.#rpc.isAnswered) this.sendMetadata(new Metadata());
     if (this.#compressor === undefined) this.#write(message, callback);
     else {
       this.#compressor.compress(message, (framed) => {
-        if (!this.#rpc.isAnswered) this.#write(framed, callback);
+        this.#write(framed, callback);
       });
     }
   }
 
   #write(message: unknown, callback: () => void): void {
+    if (this.#rpc.isAnswered) {
+      callback(); // T1: grpc-js keeps answers that wait for the one before, and Node cuts a stream that is written to after its end
+      return;
+    }
     if (this.#unread?.isFull === true) {
       this.end(new JubakoError('QUEUE_FULL', 'Cannot keep the answer: the client does not read those before it'));
       return;

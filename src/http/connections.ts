@@ -195,7 +195,7 @@ export class Connections implements ExchangeHost {
       connection.sayLast(rawErrorAnswer(failure, requestId, undefined));
     } else if (culprit.isUnanswered) {
       culprit.endBroken(failure);
-      connection.sayLast(rawErrorAnswer(failure, culprit.requestId, culprit.request.url));
+      connection.sayLast(rawErrorAnswer(failure, culprit.requestId, culprit.request));
     } else connection.socket.destroy(); // its answer has begun and can't be finished
   }
 }

@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http';
+import { STATUS_CODES, type IncomingMessage } from 'node:http';
 import type { JubakoError } from '../errors.js';
 import { REQUEST_ID_HEADER } from '../service/request-id.js';
 import { errorText } from './error-answer.js';
@@ -6,10 +6,14 @@ import { INFERENCE_TYPE, inferenceErrorHeaders, inferenceErrorText, isInferenceP
 
 /**
  * A whole answer, for connections whose parser has given up.
- * @param url - undefined: it was not read so far.
+ * @param request - undefined: it was not read so far.
  */
-export function rawErrorAnswer(error: JubakoError, requestId: string, url: string | undefined): string {
-  const isInference = isInferencePath(url);
+export function rawErrorAnswer(
+  error: JubakoError,
+  requestId: string,
+  request: Pick<IncomingMessage, 'method' | 'url'> | undefined,
+): string {
+  const isInference = isInferencePath(request?.url);
   const status = error.kind.http;
   const body = isInference ? inferenceErrorText(error) : errorText(error, requestId);
   const type = isInference ? INFERENCE_TYPE : 'application/json; charset=utf-8';
@@ -22,6 +26,6 @@ export function rawErrorAnswer(error: JubakoError, requestId: string, url: strin
     ...Array.from({ length: pairs.length / 2 }, (_, at) => `${pairs[2 * at] ?? ''}: ${pairs[2 * at + 1] ?? ''}`),
     'Connection: close',
     '',
-    body,
+    request?.method === 'HEAD' ? '' : body,
   ].join('\r\n');
 }

@@ -61,6 +61,21 @@ describe('serverStreaming', () => {
     assert.deepEqual([(await bare.record(1)).outcome, (await bare.record(2)).outcome], ['QUEUE_FULL', 'QUEUE_FULL']);
   });
 
+  test('that is ended while an answer waits for the one before it gets its status, and nothing after', async (t) => {
+    async function* work(_: string, rpc: Rpc): AsyncGenerator<string> {
+      yield 'written';
+      process.nextTick(() => rpc.call?.end(new JubakoError('RATE_LIMITED', 'enough'))); // when both were given to grpc-js
+      yield 'waiting';
+    }
+    const bare = await startBare(t, { Give: giving(work) });
+    const stream = rawCall(t, bare.port, pathOf('Give'));
+    stream.end(framed('go'));
+    stream.resume();
+    const [trailers] = (await once(stream, 'trailers')) as [http2.IncomingHttpHeaders];
+    assert.equal(trailers['x-error-code'], 'RATE_LIMITED');
+    assert.equal((await bare.record(1)).outcome, 'RATE_LIMITED');
+  });
+
   test('whose work throws at once, or gives no iterator, is refused', async (t) => {
     const bare = await startBare(t, {
       Give: giving((request) => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { exchangeBytes } from '../conformance/wire.js';
 import { RawClient, errorOf, gate, startHttp } from './http-harness.js';
 
 // Clients that end their half of the connection when they have sent what they want: `nc -N`, and everything that pipes a request
@@ -105,4 +106,13 @@ void test('a body that breaks off is refused as the Open Inference Protocol refu
   const refusal = await client.answer();
   assert.deepEqual([refusal.status, refusal.headers['x-error-code']], [400, 'INVALID_INPUT']);
   assert.match(String((JSON.parse(refusal.body) as { readonly error: unknown }).error), /ended in the middle/);
+});
+
+void test('a HEAD whose body breaks off is refused without one', async (t) => {
+  const { port } = await startHttp(t);
+  const answer = await exchangeBytes(port, 'HEAD /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{', {
+    ends: true,
+  });
+  // Refused at once as any HEAD here, or for its body: the end of either is the end of its head.
+  assert.match(answer.toString('latin1'), /^HTTP\/1\.1 40[05] [^]*\r\n\r\n$/);
 });
