@@ -1,6 +1,7 @@
 // The same rows for the same model in each of the forms that a client may send them in.
 import { measureGrpc, measureServer } from './closed-loop.mjs';
 import { compare } from './compare.mjs';
+import { moveToCore, twoCores } from './cores.mjs';
 import { startGrpcLoad } from './grpc-load.mjs';
 import { INFERENCE, inferRequest } from './grpc-messages.mjs';
 import { startLoad } from './load.mjs';
@@ -13,7 +14,10 @@ const ROW_SEED = 11;
 const CONNECTIONS = 32;
 /** Of gRPC: few connections with many calls each, as its clients have them. */
 const GRPC_CONNECTIONS = 4;
-const FLAGS = ['--api-workers', '2', '--grpc-workers', '2', '--runner-workers', '1', '--no-access-log'];
+const LAYOUTS = {
+  own: ['--api-workers', '1', '--grpc-workers', '1', '--runner-workers', '1', '--no-access-log'],
+  shared: ['--api-workers', '2', '--grpc-workers', '1', '--runner-workers', '1', '--no-access-log'],
+};
 const LEAST_PER_SECOND = 3;
 const PATH = '/v2/models/classifier/infer';
 
@@ -47,60 +51,69 @@ const FORMS = {
     body: BYTES,
   },
 };
-const GRPC_REQUEST = inferRequest('classifier', [1, COLUMNS], BYTES);
+/** Form → what measures it. */
+const SIDES = {
+  ...Object.fromEntries(Object.entries(FORMS).map(([form, request]) => [form, overHttp(request)])),
+  grpc: overGrpc(inferRequest('classifier', [1, COLUMNS], BYTES)),
+};
+
+function overHttp({ path, headers, body }) {
+  return (load, jubako, measureMs) =>
+    measureServer(load, jubako, { path, headers, bodies: [body], connections: CONNECTIONS, measureMs });
+}
+
+function overGrpc(message) {
+  const plan = { connections: GRPC_CONNECTIONS, lanes: CONNECTIONS / GRPC_CONNECTIONS };
+  return (load, jubako, measureMs) =>
+    measureGrpc(load, jubako, { ...plan, method: INFERENCE.ModelInfer, message, measureMs });
+}
 
 export const oipCase = {
   name: 'oip',
   title: 'The Open Inference Protocol: JSON against binary',
   about:
-    `One row of ${COLUMNS} float32 for a model that answers the first ten of them, so that what a form costs shows. Jubako on both sides, 2 API workers and 1 ` +
-    `runner worker, ${CONNECTIONS} connections. Compared with POST ${PATH} in JSON, its numbers to the last digit, as numpy and with it Triton's client write ` +
-    `them (${EXACT.length} B); where it says so, with four decimals each (${ROUNDED.length} B). Binary: the binary tensor data extension both ways ` +
-    `(${BINARY_HEAD.length} + ${BYTES.length} B). Raw: POST /classify, an API with the same model behind it, with the bytes alone. gRPC: ModelInfer with raw contents by ` +
-    `grpc-js, whose client takes far more of the two cores than that of HTTP: its rows per second are the client's.`,
-  async run({ rounds, warmUpMs, measureMs }) {
-    const load = startLoad();
-    const grpcLoad = startGrpcLoad();
-    try {
-      const jubako = await startJubakoWithGrpc('scripts/bench/protocols-service.ts', FLAGS);
-      await jubako.untilComplete(PATH, FORMS.json.body);
-      const overHttp = ({ path, headers, body }, ms) =>
-        measureServer(load, jubako, { path, headers, bodies: [body], connections: CONNECTIONS, measureMs: ms });
-      const sides = {
-        ...Object.fromEntries(Object.entries(FORMS).map(([name, form]) => [name, (ms) => overHttp(form, ms)])),
-        grpc: (ms) =>
-          measureGrpc(grpcLoad, jubako, {
-            method: INFERENCE.ModelInfer,
-            message: GRPC_REQUEST,
-            connections: GRPC_CONNECTIONS,
-            lanes: CONNECTIONS / GRPC_CONNECTIONS,
-            measureMs: ms,
-          }),
-      };
-      for (const measure of Object.values(sides)) await measure(warmUpMs / 2);
-      const measures = Object.entries(sides).map(([name, measure]) => [name, () => measure(measureMs / 2)]);
-      return { rows: rowsOf(await inTurn(rounds, Object.fromEntries(measures))) };
-    } finally {
-      load.stop();
-      grpcLoad.stop();
-      await stopAll();
-    }
+    `One row of ${COLUMNS} float32 for a model that answers the first ten of them, so that what a form costs shows. Jubako on both sides: each form is compared with POST ` +
+    `${PATH} in JSON, its numbers to the last digit, as numpy and with it Triton's client write them (${EXACT.length} B); where it says so, with four decimals ` +
+    `(${ROUNDED.length} B). Binary: the binary tensor data extension both ways (${BINARY_HEAD.length} + ${BYTES.length} B). Raw: POST /classify, an API in front of the same model, with the ` +
+    `bytes alone. gRPC: ModelInfer with raw contents. ${CONNECTIONS} requests in flight. 1 API worker (of gRPC for gRPC) with a core to itself; the runner worker, the ` +
+    'primary and the client have the other one. At the end the same with 2 API workers and everything on both cores.',
+  async run(effort) {
+    const own = await measureForms(effort, 'own', Object.keys(SIDES));
+    const shared = await measureForms(effort, 'shared', ['binary', 'json']);
+    return { rows: [...rowsOfForms(own), ...rowsOfShared(shared)] };
   },
 };
 
-function rowsOf(measured) {
+async function measureForms({ rounds, warmUpMs, measureMs }, layout, forms) {
+  const [otherCore, apiCore] = layout === 'own' ? twoCores() : [];
+  const load = startLoad(otherCore);
+  const grpcLoad = startGrpcLoad(otherCore);
+  try {
+    const jubako = await startJubakoWithGrpc('scripts/bench/protocols-service.ts', LAYOUTS[layout], {}, otherCore);
+    await jubako.untilComplete(PATH, EXACT);
+    if (apiCore !== undefined) moveToCore(apiCore, [...jubako.httpPids, ...jubako.grpcPids]);
+    const measure = (form, ms) => SIDES[form](form === 'grpc' ? grpcLoad : load, jubako, ms);
+    for (const form of forms) await measure(form, warmUpMs / 2);
+    const measures = forms.map((form) => [form, () => measure(form, measureMs / 2)]);
+    return await inTurn(rounds, Object.fromEntries(measures));
+  } finally {
+    load.stop();
+    grpcLoad.stop();
+    await stopAll();
+  }
+}
+
+function rowsOfForms(measured) {
   const pairs = (a, b) => measured.map((round) => ({ a: round[a], b: round[b] }));
-  const exact = pairs('binary', 'json');
-  const rounded = pairs('binary', 'rounded');
-  const goal = (rounds) => ({ atLeast: LEAST_PER_SECOND, why: whySlower(rounds) });
+  const binary = pairs('binary', 'json');
+  const api = ratioOf(binary, 'apiCpuUs');
+  const why = `An API worker takes ${threeDigits(api.a)} µs of CPU for a binary row and ${threeDigits(api.b)} µs for one of JSON.`;
   return [
-    compare('Binary: rows per second', '/s', exact, 'perSecond', goal(exact)),
-    compare('Binary: API-side CPU per row', 'µs', exact, 'apiCpuUs'),
-    compare('Binary: CPU per row of all processes', 'µs', exact, 'allCpuUs'),
-    compare('Binary: CPU per row of the load client', 'µs', exact, 'clientCpuUs'),
-    compare('Binary: median latency', 'ms', exact, 'p50Ms'),
-    compare('Binary: rows per second, against four decimals', '/s', rounded, 'perSecond'),
-    compare('Binary: API-side CPU per row, against four decimals', 'µs', rounded, 'apiCpuUs'),
+    compare('Binary: rows per second', '/s', binary, 'perSecond', { atLeast: LEAST_PER_SECOND, why }),
+    compare('Binary: API-side CPU per row', 'µs', binary, 'apiCpuUs'),
+    compare('Binary: median latency', 'ms', binary, 'p50Ms'),
+    compare('Binary, against four decimals: rows per second', '/s', pairs('binary', 'rounded'), 'perSecond'),
+    compare('Binary, against four decimals: API-side CPU per row', 'µs', pairs('binary', 'rounded'), 'apiCpuUs'),
     compare('Raw: rows per second', '/s', pairs('raw', 'json'), 'perSecond'),
     compare('Raw: API-side CPU per row', 'µs', pairs('raw', 'json'), 'apiCpuUs'),
     compare('gRPC: rows per second', '/s', pairs('grpc', 'json'), 'perSecond'),
@@ -108,12 +121,21 @@ function rowsOf(measured) {
   ];
 }
 
-function whySlower(rounds) {
+function rowsOfShared(measured) {
+  const rounds = measured.map(({ binary, json }) => ({ a: binary, b: json }));
+  return [
+    compare('Binary, everything on both cores: rows per second', '/s', rounds, 'perSecond', sharedGoal(rounds)),
+    compare('Binary, everything on both cores: CPU per row of all processes', 'µs', rounds, 'allCpuUs'),
+    compare('Binary, everything on both cores: CPU per row of the load client', 'µs', rounds, 'clientCpuUs'),
+  ];
+}
+
+function sharedGoal(rounds) {
   const servers = ratioOf(rounds, 'allCpuUs');
   const client = ratioOf(rounds, 'clientCpuUs');
   const [binary, text] = [servers.a + client.a, servers.b + client.b];
-  return (
+  const why =
     `With the client's part a binary row takes ${threeDigits(binary)} µs of CPU and a JSON row ${threeDigits(text)} µs, so full cores ` +
-    `cannot give more than ${threeDigits(text / binary)}x.`
-  );
+    `cannot give more than ${threeDigits(text / binary)}x.`;
+  return { atLeast: LEAST_PER_SECOND, why };
 }

@@ -37,10 +37,10 @@ export function renderPage(cases, all, startedAt) {
 Written by \`scripts/bench/run.mjs\` on ${startedAt.toISOString().slice(0, 10)}, Node ${process.version}, ${cpus().length} cores. To repeat:
 
 \`\`\`sh
-npm run bench                  # about 7 minutes, rewrites this page
-npm run bench -- --peers       # the same beside other model servers: about 12 minutes; needs Python 3.11 and a package index
+npm run bench                  # about 11 minutes, rewrites this page
+npm run bench -- --peers       # the same beside other model servers: about 16 minutes; needs Python 3.11 and a package index
 npm run bench -- --only echo   # or several, comma-separated, of: ${all.map(({ name }) => name).join(', ')}; writes nothing
-npm run bench -- --short       # about a minute, writes nothing
+npm run bench -- --short       # about one and a half minutes, writes nothing
 \`\`\`
 ${skipped.length === 0 ? '' : `\nNot measured in this run: ${skipped.join(', ')}.\n`}
 How to read it:
@@ -51,7 +51,7 @@ How to read it:
   between which rounds it lay. Where that range is wide, the machine was busy, and the median is a guess.
 - Requests per second are those of a closed loop: when one side takes more CPU per request, the cores are full sooner. The
   client's share is in both sides and pulls the ratio towards 1.
-- API-side CPU is that of the HTTP workers alone, user and system time of all their threads.
+- API-side CPU is that of the workers that speak HTTP or gRPC alone, user and system time of all their threads.
 
 ## Missed targets
 

@@ -32,9 +32,9 @@ export function startJubako(target, flags, env, core) {
 }
 
 /** The same with gRPC: the server has `grpcPort` as well. */
-export async function startJubakoWithGrpc(target, flags, env) {
+export async function startJubakoWithGrpc(target, flags, env, core) {
   const grpcPort = await freePort();
-  const server = await startJubako(target, ['--grpc', '--grpc-port', `${grpcPort}`, ...flags], env);
+  const server = await startJubako(target, ['--grpc', '--grpc-port', `${grpcPort}`, ...flags], env, core);
   return Object.assign(server, { grpcPort });
 }
 
