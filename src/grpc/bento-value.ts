@@ -52,19 +52,7 @@ function fromStruct(fields: Struct['fields'] = {}): unknown {
  * @throws what JSON.stringify throws, and a JubakoError where the value is nested more than MAX_VALUE_DEPTH levels deep.
  */
 export function toValue(value: unknown): Value {
-  switch (typeof value) {
-    case 'string':
-      return { stringValue: wellFormed(value) };
-    case 'number':
-      return Number.isFinite(value) ? { numberValue: value } : NULL;
-    case 'boolean':
-      return { boolValue: value };
-    default: {
-      // The text of JSON.stringify has no cycles, no undefined and no toJSON left: cheaper than finding them here.
-      const text = JSON.stringify(value) as string | undefined;
-      return text === undefined ? NULL : fromPlain(JSON.parse(text), 0);
-    }
-  }
+  return fromPlain(value, 0) ?? fromAny(value);
 }
 
 /** The same for an object whose fields are the whole message. */
@@ -74,20 +62,60 @@ export function toStruct(object: Readonly<Record<string, unknown>>): Struct {
 
 const NULL: Value = { nullValue: 0 };
 
-function fromPlain(value: unknown, depth: number): Value {
-  if (typeof value === 'number') return { numberValue: value };
-  if (typeof value === 'string') return { stringValue: wellFormed(value) };
-  if (typeof value === 'boolean') return { boolValue: value };
-  if (value === null) return NULL;
-  if (depth === MAX_VALUE_DEPTH) {
-    throw new JubakoError(
-      'USER_CODE',
-      `it is nested more than ${MAX_VALUE_DEPTH} levels deep, which google.protobuf.Value cannot hold`,
-    );
+/** The text of JSON.stringify has no cycles, no undefined and no toJSON left: all that is left is plain, or too deep. */
+function fromAny(value: unknown): Value {
+  const text = JSON.stringify(value) as string | undefined;
+  const plain = text === undefined ? NULL : fromPlain(JSON.parse(text), 0);
+  if (plain !== undefined) return plain;
+  throw new JubakoError(
+    'USER_CODE',
+    `it is nested more than ${MAX_VALUE_DEPTH} levels deep, which google.protobuf.Value cannot hold`,
+  );
+}
+
+/** Undefined: it holds something that is not what JSON.parse gives, or is nested too deep. */
+function fromPlain(value: unknown, depth: number): Value | undefined {
+  switch (typeof value) {
+    case 'string':
+      return { stringValue: wellFormed(value) };
+    case 'number':
+      return Number.isFinite(value) ? { numberValue: value === 0 ? 0 : value } : NULL; // JSON has no -0
+    case 'boolean':
+      return { boolValue: value };
+    case 'object':
+      if (value === null) return NULL;
+      if (depth === MAX_VALUE_DEPTH || hasToJson(value)) return undefined;
+      return Array.isArray(value) ? fromList(value, depth + 1) : fromObject(value, depth + 1);
+    default:
+      return undefined;
   }
-  if (Array.isArray(value)) return { listValue: { values: value.map((item) => fromPlain(item, depth + 1)) } };
-  const fields = Object.create(null) as Record<string, Value>; // without a prototype, "__proto__" is a key like any other
-  for (const [key, item] of Object.entries(value as object)) fields[wellFormed(key)] = fromPlain(item, depth + 1);
+}
+
+function hasToJson(value: object): boolean {
+  return typeof (value as { readonly toJSON?: unknown }).toJSON === 'function';
+}
+
+function fromList(list: readonly unknown[], depth: number): Value | undefined {
+  const values = new Array<Value>(list.length);
+  for (let i = 0; i < list.length; i += 1) {
+    const value = fromPlain(list[i], depth);
+    if (value === undefined) return undefined;
+    values[i] = value;
+  }
+  return { listValue: { values } };
+}
+
+function fromObject(object: object, depth: number): Value | undefined {
+  const prototype: unknown = Object.getPrototypeOf(object);
+  if (prototype !== Object.prototype && prototype !== null) return undefined;
+  const fields: Record<string, Value> = {};
+  for (const key of Object.keys(object)) {
+    const value = fromPlain((object as Record<string, unknown>)[key], depth);
+    if (value === undefined) return undefined;
+    const name = wellFormed(key);
+    if (name === '__proto__') Object.defineProperty(fields, name, { value, enumerable: true });
+    else fields[name] = value;
+  }
   return { structValue: { fields } };
 }
 

@@ -57,7 +57,7 @@ export interface ModelInferResponse {
   readonly id: string;
   readonly parameters?: Readonly<Record<string, { readonly bool_param: boolean }>>;
   readonly outputs: readonly InferOutputTensor[];
-  readonly raw_output_contents?: readonly Uint8Array[];
+  readonly raw_output_contents?: readonly Uint8Array[] | undefined;
 }
 
 export interface ModelStreamInferResponse {

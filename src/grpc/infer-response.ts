@@ -9,14 +9,18 @@ import { isRawOnly, toContents } from './tensor-contents.js';
 /** Raw where the request was raw, or where an output has no typed form; never mixed. */
 export function toResponseMessage(response: InferResponse, isRawRequest: boolean): ModelInferResponse {
   const { modelName, modelVersion, id, outputs } = response;
-  const head = { model_name: modelName, model_version: modelVersion, id };
   const isRaw = isRawRequest || outputs.some(({ port }) => isRawOnly(port.dtype));
   const tensors: InferOutputTensor[] = outputs.map(({ port: { name, datatype }, tensor }) => {
     const { shape } = tensor;
     return isRaw ? { name, datatype, shape } : { name, datatype, shape, contents: toContents(tensor) };
   });
-  if (!isRaw) return { ...head, outputs: tensors };
-  return { ...head, outputs: tensors, raw_output_contents: outputs.map(({ tensor }) => toRaw(tensor)) };
+  return {
+    model_name: modelName,
+    model_version: modelVersion,
+    id,
+    outputs: tensors,
+    raw_output_contents: isRaw ? outputs.map(({ tensor }) => toRaw(tensor)) : undefined,
+  };
 }
 
 export function toStatisticsMessage(statistics: ModelStatistics): ModelStatisticsMessage {

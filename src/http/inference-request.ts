@@ -1,18 +1,12 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { JubakoError } from '../errors.js';
-import { parseJson } from '../descriptor/json-value.js';
 import { preview } from '../descriptor/preview.js';
-import type {
-  InferInput,
-  InferRequest,
-  Parameters,
-  ParameterValue,
-  RequestedOutput,
-} from '../inference/infer-request.js';
+import type { InferInput, InferRequest } from '../inference/infer-request.js';
 import { JsonElements, JsonText } from '../inference/json-elements.js';
 import type { Model } from '../inference/models.js';
-import { flagOf, refuseTensorParameters } from '../inference/parameters.js';
+import { refuseTensorParameters } from '../inference/parameters.js';
 import { RawElements, unreadable } from '../inference/raw-elements.js';
+import { readHead, readKeptHead, type InputHead } from './inference-head.js';
 import { wholeBodyInput } from './inference-whole-body.js';
 import type { Body } from './request-body.js';
 
@@ -26,7 +20,7 @@ const JSON_LENGTH_HEADER = 'inference-header-content-length';
 /** What the client asked for: a request, and which outputs shall come as raw elements. */
 export interface HttpInferRequest {
   readonly request: InferRequest;
-  isBinary(output: string): boolean;
+  readonly isBinary: (output: string) => boolean;
 }
 
 /**
@@ -41,20 +35,26 @@ export function readInferRequest(
 ): HttpInferRequest {
   const jsonBytes = jsonLengthOf(headers, body.byteLength);
   const chunks = new ChunkCursor(body.chunks);
-  const head = { modelName: name, modelVersion: version };
+  const called = { modelName: name, modelVersion: version };
   if (jsonBytes === 0 && headers[JSON_LENGTH_HEADER] !== undefined) {
     const inputs = [wholeBodyInput(model, body)];
-    return { request: { ...head, id: '', parameters: undefined, inputs, outputs: undefined }, isBinary: () => true };
+    return { request: { ...called, id: '', parameters: undefined, inputs, outputs: undefined }, isBinary: () => true };
   }
-  const text = jsonBytes === body.byteLength ? body.bytes() : joined(chunks.take(jsonBytes));
-  const json = objectOf(parseJson(text), 'the body');
-  if (jsonBytes === body.byteLength) chunks.take(jsonBytes);
-  const parameters = toParameters(json['parameters'], 'request');
-  const inputs = readInputs(json['inputs'], chunks, new JsonText(text));
-  const outputs = readOutputs(json['outputs']);
+  const isWhole = jsonBytes === body.byteLength;
+  const text = isWhole ? body.bytes() : joined(chunks.take(jsonBytes));
+  if (isWhole) chunks.take(jsonBytes);
+  const { id, parameters, inputs, outputs, isBinary } = isWhole ? readHead(text) : readKeptHead(text);
   return {
-    request: { ...head, id: idOf(json['id']), parameters, inputs, outputs },
-    isBinary: binaryOutputs(parameters, outputs),
+    // Field by field, as elsewhere on this way: V8 11 takes 2 µs for a spread that new fields follow.
+    request: {
+      modelName: name,
+      modelVersion: version,
+      id,
+      parameters,
+      inputs: toInputs(inputs, chunks, new JsonText(text)),
+      outputs,
+    },
+    isBinary,
   };
 }
 
@@ -69,19 +69,10 @@ function jsonLengthOf(headers: IncomingHttpHeaders, bodyBytes: number): number {
   );
 }
 
-function readInputs(json: unknown, chunks: ChunkCursor, text: JsonText): readonly InferInput[] {
-  const list = listOf(json, 'inputs');
-  const inputs = list.map((item, i): InferInput => {
-    const input = objectOf(item, `input ${i}`);
-    const name = textOf(input['name'], `the name of input ${i}`);
-    const parameters = toParameters(input['parameters'], `input "${name}"`);
-    return {
-      name,
-      datatype: textOf(input['datatype'], `the datatype of the input "${name}"`),
-      shape: shapeOf(name, input['shape']),
-      parameters,
-      elements: elementsOf(name, input['data'], parameters, chunks, () => exactData(text, i)),
-    };
+function toInputs(heads: readonly InputHead[], chunks: ChunkCursor, text: JsonText): readonly InferInput[] {
+  const inputs = heads.map((head, i): InferInput => {
+    const { name, datatype, shape, parameters } = head;
+    return { name, datatype, shape, parameters, elements: elementsOf(head, chunks, () => exactData(text, i)) };
   });
   if (chunks.left > 0) {
     throw new JubakoError(
@@ -93,9 +84,7 @@ function readInputs(json: unknown, chunks: ChunkCursor, text: JsonText): readonl
 }
 
 function elementsOf(
-  name: string,
-  data: unknown,
-  parameters: Parameters | undefined,
+  { name, parameters, data }: InputHead,
   chunks: ChunkCursor,
   exact: () => unknown,
 ): InferInput['elements'] {
@@ -119,73 +108,6 @@ function elementsOf(
 function exactData(text: JsonText, index: number): unknown {
   const { inputs } = text.exact as { readonly inputs: readonly { readonly data: unknown }[] };
   return inputs[index]?.data;
-}
-
-function readOutputs(json: unknown): readonly RequestedOutput[] | undefined {
-  if (json === undefined || json === null) return undefined;
-  const list = listOf(json, 'outputs').map((item, i): RequestedOutput => {
-    const output = objectOf(item, `output ${i}`);
-    const name = textOf(output['name'], `the name of output ${i}`);
-    return { name, parameters: toParameters(output['parameters'], `output "${name}"`) };
-  });
-  return list.length === 0 ? undefined : list;
-}
-
-function binaryOutputs(
-  parameters: Parameters | undefined,
-  outputs: readonly RequestedOutput[] | undefined,
-): (output: string) => boolean {
-  const otherwise = flagOf(parameters, 'binary_data_output') ?? false;
-  const byName = new Map<string, boolean>();
-  for (const output of outputs ?? []) {
-    const flag = flagOf(output.parameters, 'binary_data');
-    if (flag !== undefined) byName.set(output.name, flag);
-  }
-  return byName.size === 0 ? () => otherwise : (name) => byName.get(name) ?? otherwise;
-}
-
-function idOf(json: unknown): string {
-  return json === undefined || json === null ? '' : textOf(json, 'the id');
-}
-
-function shapeOf(name: string, json: unknown): readonly number[] {
-  if (Array.isArray(json) && json.every((size) => typeof size === 'number')) return json;
-  throw unreadable(name, `its shape is ${preview(json)}; wanted a list of whole numbers`);
-}
-
-/** @throws {JubakoError} INVALID_INPUT - a value is neither boolean, number nor text. */
-export function toParameters(json: unknown, what: string): Parameters | undefined {
-  if (json === undefined || json === null) return undefined;
-  const parameters: Record<string, ParameterValue> = {};
-  for (const [name, value] of Object.entries(objectOf(json, `the parameters of the ${what}`))) {
-    if (typeof value === 'boolean' || typeof value === 'number' || typeof value === 'string') parameters[name] = value;
-    else if (value !== null) {
-      throw new JubakoError(
-        'INVALID_INPUT',
-        `Cannot use the parameter "${name}" of the ${what}, which is ${preview(value)}: wanted a boolean, a number or a text`,
-      );
-    }
-  }
-  return parameters;
-}
-
-/** @throws {JubakoError} INVALID_INPUT */
-export function objectOf(json: unknown, what: string): Readonly<Record<string, unknown>> {
-  if (typeof json === 'object' && json !== null && !Array.isArray(json)) return json as Record<string, unknown>;
-  throw new JubakoError('INVALID_INPUT', `Cannot read ${what}: it is ${preview(json)}; wanted an object`);
-}
-
-function listOf(json: unknown, what: string): readonly unknown[] {
-  if (Array.isArray(json)) return json;
-  throw new JubakoError(
-    'INVALID_INPUT',
-    `Cannot read the ${what}: they are ${preview(json)}; wanted a list of objects`,
-  );
-}
-
-function textOf(json: unknown, what: string): string {
-  if (typeof json === 'string') return json;
-  throw new JubakoError('INVALID_INPUT', `Cannot read ${what}: it is ${preview(json)}; wanted a text`);
 }
 
 function joined(chunks: readonly Buffer[]): Buffer {

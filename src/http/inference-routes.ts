@@ -11,7 +11,8 @@ import { codingOf } from './decompress.js';
 import { exchangeOf, type Exchange } from './exchange.js';
 import { answerInference } from './inference-answer.js';
 import { INFERENCE_TYPE } from './inference-error.js';
-import { objectOf, readInferRequest, toParameters } from './inference-request.js';
+import { objectOf, toParameters } from './inference-head.js';
+import { readInferRequest } from './inference-request.js';
 import { readBody } from './request-body.js';
 import { deadlineOf } from './request-deadline.js';
 

@@ -92,8 +92,11 @@ class EventFormat implements StreamFormat {
   }
 }
 
+const LINE_BREAK = /\r\n|\r|\n/;
+
 function dataLines(text: string): string {
-  const lines = text.split(/\r\n|\r|\n/);
+  if (!LINE_BREAK.test(text)) return `data: ${text}\n`;
+  const lines = text.split(LINE_BREAK);
   return lines.map((line) => `data: ${line}\n`).join('');
 }
 

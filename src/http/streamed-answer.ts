@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { JubakoError } from '../errors.js';
+import { byteLengthOf } from '../tensor/index.js';
 
 // An answer that is sent piece by piece, after its head.
 // A1 Who writes asks `isFull` before the next piece: no more is held than one piece beyond what Node buffers.
@@ -7,6 +8,9 @@ import type { JubakoError } from '../errors.js';
 
 /** Time without a byte taken after which a client that doesn't read its answer is cut. */
 export const STALLED_MS = 60_000;
+
+/** Up to here a copy costs less than writes, each of which becomes a chunk of its own. */
+const JOINED_BYTES = 16 * 1024;
 
 export type Piece = string | Uint8Array | readonly Uint8Array[];
 
@@ -43,6 +47,7 @@ export class StreamedAnswer {
 
   write(piece: Piece): void {
     if (typeof piece === 'string' || piece instanceof Uint8Array) this.#response.write(piece);
+    else if (byteLengthOf(piece) <= JOINED_BYTES) this.#response.write(Buffer.concat(piece));
     else for (const each of piece) this.#response.write(each);
   }
 

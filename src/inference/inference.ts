@@ -3,7 +3,7 @@ import type { Priority } from '../service/define.js';
 import { newTiming, type CallContext, type Invoker, type RunnerCall } from '../service/invoke.js';
 import type { Timing } from '../telemetry/request-log.js';
 import type { InferRequest, InferResponse } from './infer-request.js';
-import type { CountedCall, StatisticsBook } from './model-statistics.js';
+import type { CountedCall, RequestTimes, StatisticsBook } from './model-statistics.js';
 import type { Model } from './models.js';
 import { requestedOutputs, toOutputs } from './outputs.js';
 import { priorityOf, refuseRequestParameters, timeoutMsOf } from './parameters.js';
@@ -47,7 +47,7 @@ export class Inference {
       const values = await this.#callAll(plan);
       const answeredAtMs = performance.now();
       const outputs = toOutputs(model, plan.ports, values.outputs);
-      this.#statistics.succeeded(model, values.calls, { ...plan, answeredAtMs, endedAtMs: performance.now() });
+      this.#statistics.succeeded(model, values.calls, timesOf(plan, answeredAtMs, performance.now()));
       return respond(model, request, outputs);
     } catch (thrown) {
       this.#statistics.failed(model, performance.now() - startedAtMs);
@@ -73,7 +73,7 @@ export class Inference {
       isOver = true;
       const endedAtMs = performance.now();
       const counted = [{ rows: 1, timing: call.timing }];
-      this.#statistics.succeeded(model, counted, { ...plan, answeredAtMs: endedAtMs, endedAtMs });
+      this.#statistics.succeeded(model, counted, timesOf(plan, endedAtMs, endedAtMs));
     } catch (thrown) {
       throw JubakoError.from(thrown);
     } finally {
@@ -133,6 +133,10 @@ function toRunnerCall({ model, priority, call }: Plan, input: unknown, timing: T
 
 function withDeadline({ requestId, cancellation, deadlineAtMs, timing }: CallContext, atMs: number): CallContext {
   return { requestId, cancellation, deadlineAtMs: Math.min(deadlineAtMs ?? Infinity, atMs), timing };
+}
+
+function timesOf({ startedAtMs, readAtMs }: Plan, answeredAtMs: number, endedAtMs: number): RequestTimes {
+  return { startedAtMs, readAtMs, answeredAtMs, endedAtMs };
 }
 
 function respond(model: Model, { modelName, id }: InferRequest, outputs: InferResponse['outputs']): InferResponse {

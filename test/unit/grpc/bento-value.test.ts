@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import fc from 'fast-check';
 import { JubakoError } from '#dist/errors.js';
 import type { Value } from '#dist/grpc/bento-messages.js';
 import { MAX_VALUE_DEPTH, fromValue, toStruct, toValue } from '#dist/grpc/bento-value.js';
@@ -44,6 +45,38 @@ describe('toValue', () => {
     };
     assert.deepEqual(fromValue(decoded(toValue(value))), JSON.parse(JSON.stringify(value)));
     for (const none of [undefined, NaN, -Infinity, (): number => 1]) assert.deepEqual(toValue(none), { nullValue: 0 });
+  });
+
+  test('writes what JSON.stringify would, whatever a handler gives', () => {
+    class Point {
+      readonly x = 1;
+      readonly #y = 2;
+      get y(): number {
+        return this.#y;
+      }
+    }
+    const odd = [new Point(), new Date(0), { toJSON: () => 'own' }, new Map([[1, 2]]), Symbol('s'), undefined, -0, 1n];
+    const value = fc.letrec((tie) => ({
+      value: fc.oneof(
+        { maxDepth: 4, withCrossShrink: true },
+        fc.oneof(fc.constantFrom(...odd), fc.double(), fc.string(), fc.boolean(), fc.constant(null)),
+        fc.array(tie('value'), { maxLength: 3 }),
+        fc.dictionary(fc.oneof(fc.string(), fc.constantFrom('toJSON', 'length', '0')), tie('value'), { maxKeys: 3 }),
+      ),
+    })).value;
+    fc.assert(
+      fc.property(value, (given) => {
+        let text: string | undefined;
+        try {
+          text = JSON.stringify(given);
+        } catch {
+          assert.throws(() => toValue(given), TypeError);
+          return;
+        }
+        if (text?.includes('"__proto__":') === true) return; // which fromValue refuses
+        assert.deepEqual(fromValue(decoded(toValue(given))), text === undefined ? null : JSON.parse(text));
+      }),
+    );
   });
 
   test('refuses what JSON.stringify refuses', () => {

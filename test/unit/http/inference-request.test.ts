@@ -136,3 +136,26 @@ test('raw elements are read at the places that their sizes say', () => {
     }),
   );
 });
+
+test('requests with the same JSON have elements of their own, however many such texts there are', () => {
+  const model = models.find(({ inputs }) => inputs.list[0]?.dtype === 'uint8') as Model;
+  const [{ name: output }] = model.outputs.list as readonly [Port];
+  const numbers = Array.from({ length: 100 }, (_, number) => number);
+  for (const [turn, number] of [...numbers, ...numbers.toReversed(), ...numbers].entries()) {
+    const elements = [number, turn % 256];
+    const text = Buffer.from(
+      JSON.stringify({
+        inputs: [{ name: 'a', datatype: 'UINT8', shape: [1, 2], parameters: { binary_data_size: 2 } }],
+        outputs: [{ name: output, parameters: { binary_data: number % 3 === 0 } }],
+        parameters: { number },
+      }),
+    );
+    const body = Body.of(Buffer.concat([text, Buffer.from(elements)]));
+    const headers = { 'inference-header-content-length': String(text.byteLength) };
+    const { request, isBinary } = readInferRequest(model, { name: 'm', version: '1' }, headers, body);
+    assert.deepEqual(request.parameters, { number });
+    assert.equal(isBinary(output), number % 3 === 0);
+    const [value] = readInputs(model, request.inputs) as [{ readonly data: Uint8Array }];
+    assert.deepEqual([...value.data], elements);
+  }
+});
